@@ -1,0 +1,63 @@
+# Two commands do all the set-up: `make serve` and `make test`. Plain pip equivalents: README.md.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint wheel bench screenshots browser clean
+
+help:
+	@echo "make serve   install, build the index if there is none, serve on http://127.0.0.1:8000"
+	@echo "make test    install what the tests need, a browser included, and run them all"
+	@echo "make lint    ruff and mypy          make wheel   build the wheel into dist/"
+	@echo "make bench   measure speed          make clean   delete the virtual environment"
+	@echo "make screenshots   take the pictures in docs/screenshots again"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable '.[test,train]'
+	@touch $@ $(VENV)/.serve
+
+serve: $(VENV)/.serve
+	@$(BIN)/qa serve
+
+test: $(VENV)/.test browser
+	$(BIN)/ruff check qa tests bench
+	$(BIN)/ruff format --check qa tests bench
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check qa tests bench
+	$(BIN)/ruff format --check qa tests bench
+	$(BIN)/mypy
+
+wheel: | $(BIN)/python
+	$(BIN)/pip install --quiet build
+	$(BIN)/python -m build --outdir dist .
+
+bench: $(VENV)/.test
+	$(BIN)/python bench/cold.py
+
+screenshots: $(VENV)/.test browser
+	$(BIN)/python bench/screenshots.py
+
+# The browser tests drive the machine's own Chromium. Installed here where that needs no question.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+	  || command -v google-chrome >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	       && apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	          apt-get install -qq -y chromium fonts-noto-cjk >/dev/null; } \
+	  || echo "no Chromium: the browser tests will be skipped (Debian: apt install chromium)"
+
+clean:
+	rm -rf $(VENV) dist

@@ -1,0 +1,19 @@
+"""Where this project's files are, in a checkout and in an installed wheel.
+
+The only module that tells the two apart; every other module imports names from here.
+"""
+
+from pathlib import Path
+
+import click
+
+PACKAGE = Path(__file__).parent
+INSTALLED = (PACKAGE / "assets").is_dir()
+ROOT = PACKAGE / "assets" if INSTALLED else PACKAGE.parent
+
+CORPUS = ROOT / "corpus"
+WEB = ROOT / "web"
+MODEL = PACKAGE / "model"
+
+# Never site-packages: an upgrade would delete the index.
+INDEX = Path(click.get_app_dir("mediation-notice-qa")) / "index" if INSTALLED else ROOT / "index"
