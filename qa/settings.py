@@ -1,0 +1,90 @@
+"""Every knob of the service: its default, its ``QA_*`` variable and one line of help."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from qa import paths
+from qa.errors import SettingInvalid
+
+PREFIX = "QA_"
+_WRONG_VALUE = {
+    "int_parsing": "应是整数",
+    "greater_than_equal": "不能小于 {ge}",
+    "less_than_equal": "不能大于 {le}",
+}
+
+
+class Settings(BaseSettings):
+    """The settings of one process: flag, else ``QA_*`` variable, else default."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    corpus: Annotated[Path, Field(description="语料文件夹（guidance/ 或任意 .md/.txt 文件）")] = (
+        paths.CORPUS
+    )
+    index: Annotated[Path, Field(description="索引文件夹，由 qa rebuild 写入")] = paths.INDEX
+    model: Annotated[
+        str, Field(description="编码模型：留空用自带模型，或 sentence-transformers 的名称、文件夹")
+    ] = ""
+    host: Annotated[str, Field(description="服务监听的地址")] = "127.0.0.1"
+    port: Annotated[int, Field(description="服务监听的端口", ge=0, le=65535)] = 8000
+    workers: Annotated[int, Field(description="服务进程数", ge=1, le=64)] = 1
+    threads: Annotated[int, Field(description="每个服务进程的线程数", ge=1, le=64)] = 4
+    k: Annotated[int, Field(description="默认给出几段", ge=1, le=20)] = 3
+    max_k: Annotated[int, Field(description="最多给出几段", ge=1, le=100)] = 20
+    max_question_chars: Annotated[int, Field(description="问题最多多少字", ge=1, le=20000)] = 2000
+    max_body_bytes: Annotated[int, Field(description="请求体最多多少字节", ge=1024, le=1048576)] = (
+        65536
+    )
+
+    @classmethod
+    def load(cls, **flags: object) -> Settings:
+        """Return the settings in force.
+
+        Args:
+            flags: values given on the command line; ``None`` means not given.
+
+        Raises:
+            SettingInvalid: a value cannot be used; names the flag or the variable.
+        """
+        given = {name: value for name, value in flags.items() if value is not None}
+        try:
+            settings = cls(**given)  # type: ignore[arg-type]
+        except ValidationError as error:
+            raise _invalid(error, given) from error
+        if settings.k > settings.max_k:
+            raise SettingInvalid(
+                f"设置 k = {settings.k} 不能大于 max_k = {settings.max_k}。请改其中一个。",
+                f"k = {settings.k} is more than max_k = {settings.max_k}. Change one of them.",
+            )
+        return settings
+
+    def origin(self, name: str, flags: dict[str, object]) -> str:
+        """Say where a setting's value came from: a flag, its variable, or the default."""
+        if flags.get(name) is not None:
+            return f"--{name}"
+        return variable(name) if variable(name) in os.environ else "default"
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def _invalid(error: ValidationError, given: dict[str, object]) -> SettingInvalid:
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    where = f"--{name.replace('_', '-')}" if name in given else variable(name)
+    value = first.get("input")
+    details = {"message": first["msg"], **first.get("ctx", {})}
+    wrong = _WRONG_VALUE.get(first["type"], "{message}").format(**details)
+    return SettingInvalid(
+        f"设置 {where} 的值 {value!r} 不能用：{wrong}。运行 qa info 可查看每项设置。",
+        f"{where} = {value!r} cannot be used: {first['msg']}. `qa info` lists every setting.",
+    )
