@@ -1,0 +1,80 @@
+"""What the corpus is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The unit that is indexed and shown: whole sentences and whole steps of one section."""
+
+    id: str  # "<topic>#<first 8 hex of sha256(heading, text)>": inserting a passage moves no ids
+    topic: str  # the document's id
+    group: str  # at most one passage of a group is shown: the topic, or the section of a plain file
+    title: str  # the document's title
+    heading: str  # the section's heading; "" for the lead
+    text: str  # as shown; steps and items are lines that begin with "1. " or "- "
+    sources: tuple[str, ...]
+    reviewed: str | None  # ISO 8601 date
+    line: int  # 1-based, where the passage begins in its file
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One guidance file, one topic."""
+
+    id: str
+    title: str
+    chapter: str  # id of a chapter, or "" for a file that lies in none
+    questions: tuple[str, ...]  # other ways people ask it: learned from, never shown
+    sources: tuple[str, ...]
+    reviewed: str | None
+    related: tuple[str, ...]  # ids of documents
+    passages: tuple[Passage, ...]  # in the file's order; the first is the direct answer
+    path: str  # below the corpus folder, with forward slashes
+    lines: dict[str, int]  # front matter key -> 1-based line
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A group of topics, in reading order."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class OffTopic:
+    """A question that the guidance does not answer, to learn silence from."""
+
+    kind: str  # "near" (money, courts, family, but not these topics) or "far"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A public number that the guidance names."""
+
+    number: str
+    name: str
+    purpose: str
+    shown: bool  # given to people whose question the guidance does not answer
+    words: tuple[str, ...] = ()  # a passage that names the number has one of them
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """All documents, in the order of their chapters and paths."""
+
+    documents: tuple[Document, ...]
+    chapters: tuple[Chapter, ...]
+    off_topic: tuple[OffTopic, ...]
+    contacts: tuple[Contact, ...]
+    never: tuple[str, ...]  # phrases that guidance never has
+    sha256: str  # over every file that was read
+
+    @property
+    def passages(self) -> tuple[Passage, ...]:
+        """All passages, in order."""
+        return tuple(passage for document in self.documents for passage in document.passages)
