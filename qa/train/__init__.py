@@ -1,0 +1,86 @@
+"""Train the shipped encoder: one command, from outside pairs, an English teacher and the corpus.
+
+The steps, and what was tried before them, are in docs/encoder.md. torch, scikit-learn and the
+teacher are needed here only (``pip install '.[train]'``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from qa.corpus import Corpus
+from qa.embed import save_static
+from qa.index.build import Progress
+from qa.segment import Segmenter
+from qa.train import data
+from qa.train.learning import Batches, fit
+from qa.train.rows import first_rows, frequencies, vocabulary
+
+NAME = "mediation-notice-static-256"
+# Of each topic's question variants, every fourth is kept from the encoder: the ranker, which must
+# not judge the encoder by questions that it has learned, is fitted on these (ADR 0009).
+HELD_OUT_EVERY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """What one training run wrote."""
+
+    folder: Path
+    tokens: int
+    dim: int
+    questions: int  # question variants trained on
+    held_out: int  # question variants kept back for the ranker
+    seconds: float
+    sha256: str  # of model.safetensors
+
+    def __str__(self) -> str:
+        return (
+            f"已写入 {self.folder}：{self.tokens} 个词，{self.dim} 维；"
+            f"学了 {self.questions} 种问法，留出 {self.held_out} 种；"
+            f"用时 {self.seconds:.0f} 秒；sha256 {self.sha256}"
+        )
+
+
+def train(
+    source: Path,
+    corpus: Corpus,
+    segmenter: Segmenter,
+    out: Path,
+    seed: int,
+    progress: Progress,
+) -> TrainingReport:
+    """Train an encoder and write it as a model folder.
+
+    Args:
+        source: folder with ``train/``: the outside pairs, glosses and translations.
+        corpus: its documents' questions and passages are learned too; it may have none.
+        seed: the same seed on the same machine gives the same model.
+
+    Raises:
+        TrainingDataMissing: a file of the source, or the teacher's package, is not there.
+    """
+    start = time.perf_counter()
+    pairs = {name: data.pairs(source, name) for name in data.SOURCES}
+    translations = data.translations(source)
+    topics = data.topics(corpus, HELD_OUT_EVERY)
+    batches = Batches.cut(pairs, translations, topics, segmenter, progress)
+    words = vocabulary(frequencies(batches.outside), frequencies(batches.own))
+    rows, teacher = first_rows(
+        words, batches, data.glosses(source), [pair.right for pair in translations], progress
+    )
+    rows = fit(rows, words, batches, teacher, seed, progress)
+    learned = [question for topic in topics for question in topic.questions]
+    save_static(out, NAME, dict(zip(words, rows, strict=True)), learned)
+    return TrainingReport(
+        folder=out,
+        tokens=len(words),
+        dim=rows.shape[1],
+        questions=len(learned),
+        held_out=sum(len(document.questions) + 1 for document in corpus.documents) - len(learned),
+        seconds=time.perf_counter() - start,
+        sha256=hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest(),
+    )
