@@ -1,0 +1,330 @@
+"""What a build holds, and how it is made from a corpus."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from importlib.metadata import version
+
+import bm25s
+import faiss
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from qa import classify
+from qa.classify import TopicClassifier
+from qa.corpus import Contact, Corpus, Passage
+from qa.embed import Encoder
+from qa.rank import Ranker
+from qa.segment import Segmenter, Segments
+
+# Raised when a file of a build changes its meaning; an older build is then refused by name.
+FORMAT = 1
+METRIC = "inner_product"
+OFF_TOPIC = "off-topic"  # the class of questions that the guidance does not answer
+LONGEST_GRAM = 2
+# Of words beside character n-grams in BM25; 0.25 to 0.5 were best on dev (docs/evaluation.md).
+WORD_WEIGHT = np.float32(0.25)
+
+Float = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+Progress = Callable[[str, int, int], None]  # (what, done, of)
+
+
+class Manifest(BaseModel):
+    """What a build is made of, and what must be running for it to serve."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    passages: int
+    topics: int
+    questions: int
+    dim: int
+    metric: str = METRIC
+    model: str
+    model_sha256: str
+    segmenter_sha256: str
+    corpus_sha256: str
+    versions: dict[str, str]
+    files: dict[str, str] = {}  # name -> sha256, filled in when the build is saved
+
+    @property
+    def build(self) -> str:
+        """The build's name: 16 hex digits of the sha256 of what it is made of."""
+        return sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What is shown of a document around its passages."""
+
+    id: str
+    title: str
+    chapter: str  # the chapter's title, or ""
+    related: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """Lexical evidence about each passage, arrays of shape (passages,), all in [0, 1].
+
+    None depends on how large the corpus is, so that weights learned on one serve another.
+    """
+
+    bm25: Float  # of words and n-grams, each divided by its maximum for the question, weighted
+    word_share: Float  # of the question's words, weighted by idf, the share that the passage has
+    gram_share: Float  # the same of its character n-grams
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The questions with a known topic, scored by a classifier that never saw them."""
+
+    segments: Sequence[Segments]
+    vectors: Float  # (n, dim)
+    labels: Sequence[str]  # a topic's id, or OFF_TOPIC
+    scores: Float  # (n, classes), leave one out
+    rows: Sequence[int | None]  # row among the index's questions, None for off-topic ones
+    seen: Sequence[bool]  # whether the encoder was trained on it
+
+
+@dataclass(frozen=True)
+class Index:
+    """A build in memory. Row *i* of vectors, words and grams is ``passages[i]``."""
+
+    manifest: Manifest
+    passages: tuple[Passage, ...]
+    topics: tuple[Topic, ...]
+    contacts: tuple[Contact, ...]
+    vectors: faiss.Index  # passages
+    question_vectors: faiss.Index  # titles, then question variants
+    question_topics: tuple[str, ...]  # topic of each row of question_vectors
+    keys: tuple[str, ...]  # sha256 of each encoded text: passages, then questions
+    words: bm25s.BM25
+    grams: bm25s.BM25
+    classifier: TopicClassifier | None
+    ranker: Ranker | None = None  # None only between build and fit
+    training: TrainingSet | None = field(default=None, repr=False)  # not saved
+
+    def __len__(self) -> int:
+        return len(self.passages)
+
+    @cached_property
+    def topic(self) -> dict[str, Topic]:
+        """Topics by id."""
+        return {topic.id: topic for topic in self.topics}
+
+    @cached_property
+    def rows_of_topic(self) -> dict[str, list[int]]:
+        """Rows of each topic's passages, in the document's order."""
+        rows: dict[str, list[int]] = {}
+        for row, passage in enumerate(self.passages):
+            rows.setdefault(passage.topic, []).append(row)
+        return rows
+
+    def nearest(self, vector: Float, k: int) -> list[tuple[int, float]]:
+        """Return the k passage rows closest to a question vector.
+
+        Args:
+            vector: float32, shape (dim,), unit length.
+            k: at least 1; more than ``len(self)`` is allowed and returns fewer.
+
+        Returns:
+            (row, cosine) pairs, best first, ties by row; cosine in [−1, 1].
+        """
+        return _nearest(self.vectors, vector, k)
+
+    def nearest_questions(self, vector: Float, k: int) -> list[tuple[int, float]]:
+        """Return the k rows of titles and question variants closest to a question vector."""
+        return _nearest(self.question_vectors, vector, k)
+
+    def cosines(self, vector: Float, rows: Sequence[int]) -> Float:
+        """Return the cosine of each of some passage rows with a question vector."""
+        found: Float = self.vectors.reconstruct_batch(np.array(rows, np.int64)) @ vector
+        return found
+
+    def sparse(self, segments: Segments) -> Sparse:
+        """Return what words and character n-grams say of each passage."""
+        terms, grams = segments.terms, segments.grams(LONGEST_GRAM)
+        by_words = _bm25_scores(self.words, (*terms, *segments.synonyms))
+        by_grams = _bm25_scores(self.grams, grams)
+        return Sparse(
+            bm25=_relative(by_words) * WORD_WEIGHT + _relative(by_grams) * (1 - WORD_WEIGHT),
+            word_share=_shares(self.words, terms),
+            gram_share=_shares(self.grams, grams),
+        )
+
+    def known_vectors(self) -> dict[str, Float]:
+        """Return the vector of every text that this build encoded, by the text's sha256."""
+        passages = self.vectors.reconstruct_n(0, self.vectors.ntotal)
+        questions = self.question_vectors.reconstruct_n(0, self.question_vectors.ntotal)
+        return dict(zip(self.keys, [*passages, *questions], strict=True))
+
+
+def build(
+    corpus: Corpus,
+    segmenter: Segmenter,
+    encoder: Encoder,
+    known: Mapping[str, Float],
+    progress: Progress,
+) -> Index:
+    """Return the index of a corpus, without a ranker.
+
+    Args:
+        known: vectors by sha256 of their text, as ``Index.known_vectors`` gives them, made by
+            the same encoder and segmenter; only texts that are not among them are encoded.
+    """
+    passages = corpus.passages
+    shown = [searched_text(passage) for passage in passages]
+    asked = [(document.title, document.id) for document in corpus.documents]
+    asked += [(text, d.id) for d in corpus.documents for text in d.questions]
+    texts = [*shown, *(text for text, _ in asked)]
+    vectors = _encode(texts, encoder, known, progress)
+    cut = []
+    for i, text in enumerate(shown):
+        cut.append(segmenter.segment(text))
+        progress("segment", i + 1, len(shown))
+    classifier, training = _classifier(corpus, segmenter, encoder, vectors[len(shown) :], asked)
+    titles = {chapter.id: chapter.title for chapter in corpus.chapters}
+    ids = {document.id for document in corpus.documents}
+    manifest = Manifest(
+        passages=len(passages),
+        topics=len(corpus.documents),
+        questions=len(asked) - len(corpus.documents),
+        dim=encoder.dim,
+        model=encoder.name,
+        model_sha256=encoder.sha256,
+        segmenter_sha256=segmenter.sha256,
+        corpus_sha256=corpus.sha256,
+        versions={name: version(name) for name in ("faiss-cpu", "bm25s", "jieba", "numpy")},
+    )
+    return Index(
+        manifest=manifest,
+        passages=passages,
+        topics=tuple(
+            Topic(d.id, d.title, titles.get(d.chapter, ""), tuple(r for r in d.related if r in ids))
+            for d in corpus.documents
+        ),
+        contacts=tuple(contact for contact in corpus.contacts if contact.shown),
+        vectors=_flat(vectors[: len(shown)]),
+        question_vectors=_flat(vectors[len(shown) :]),
+        question_topics=tuple(topic for _, topic in asked),
+        keys=tuple(_key(text) for text in texts),
+        words=_bm25([segments.terms for segments in cut]),
+        grams=_bm25([segments.grams(LONGEST_GRAM) for segments in cut]),
+        classifier=classifier,
+        training=training,
+    )
+
+
+def searched_text(passage: Passage) -> str:
+    """Return what is encoded and searched for a passage: its title and heading with its text."""
+    return "\n".join(part for part in (passage.title, passage.heading, passage.text) if part)
+
+
+def _classifier(
+    corpus: Corpus,
+    segmenter: Segmenter,
+    encoder: Encoder,
+    vectors: Float,
+    asked: Sequence[tuple[str, str]],
+) -> tuple[TopicClassifier | None, TrainingSet | None]:
+    """Fit the classifier on titles, question variants and off-topic questions, if there are any.
+
+    Documents without variants take no part: a class learned from a title alone would crowd out
+    what retrieval finds in them.
+    """
+    learned = {document.id for document in corpus.documents if document.questions}
+    if not learned:
+        return None, None
+    rows = [row for row, (_, topic) in enumerate(asked) if topic in learned]
+    off_topic = [question.text for question in corpus.off_topic]
+    segments = [segmenter.question(asked[row][0]) for row in rows]
+    segments += [segmenter.question(text) for text in off_topic]
+    labels = [asked[row][1] for row in rows] + [OFF_TOPIC] * len(off_topic)
+    off_vectors = encoder.encode(off_topic) if off_topic else np.empty((0, encoder.dim), np.float32)
+    stacked = np.concatenate([vectors[rows], off_vectors])
+    classifier, scores = classify.fit(segments, labels, stacked)
+    places = [*rows, *[None] * len(off_topic)]
+    texts = [*(asked[row][0] for row in rows), *off_topic]
+    seen = [encoder.has_seen(text) for text in texts]
+    return classifier, TrainingSet(segments, stacked, labels, scores, places, seen)
+
+
+def _encode(
+    texts: Sequence[str], encoder: Encoder, known: Mapping[str, Float], progress: Progress
+) -> Float:
+    """Return a vector for each text, encoding each distinct unknown text once."""
+    keys = [_key(text) for text in texts]
+    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+    found = dict(known)
+    batch = 256
+    items = list(missing.items())
+    for i in range(0, len(items), batch):
+        part = items[i : i + batch]
+        vectors = encoder.encode([text for _, text in part])
+        found.update(zip((key for key, _ in part), vectors, strict=True))
+        progress("encode", min(i + batch, len(items)), len(items))
+    return np.stack([found[key] for key in keys]).astype(np.float32)
+
+
+def _key(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+def _flat(vectors: Float) -> faiss.IndexFlatIP:
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(np.ascontiguousarray(vectors))
+    return index
+
+
+def _nearest(index: faiss.Index, vector: Float, k: int) -> list[tuple[int, float]]:
+    cosines, rows = index.search(vector[None], min(k, index.ntotal))
+    # FAISS pads with -1 where it finds fewer than it was asked for.
+    found = [(int(r), float(c)) for r, c in zip(rows[0], cosines[0], strict=True) if r >= 0]
+    return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+
+
+def _bm25(texts: Sequence[Sequence[str]]) -> bm25s.BM25:
+    """Return the BM25 index of texts already cut.
+
+    Terms are numbered in sorted order: left to itself bm25s numbers a set, whose order differs
+    from process to process, and the same corpus would give another build each time.
+    """
+    # bm25s cannot index texts that are all empty; one made-up term that nobody asks for can be.
+    vocabulary = {term: i for i, term in enumerate(sorted({"\0"}.union(*texts)))}
+    numbers = [[vocabulary[term] for term in ("\0", *text)] for text in texts]
+    index = bm25s.BM25()
+    index.index((numbers, vocabulary), show_progress=False)
+    return index
+
+
+def _bm25_scores(index: bm25s.BM25, terms: Sequence[str]) -> Float:
+    """Return the BM25 score of each text, shape (texts,)."""
+    known = [term for term in terms if term in index.vocab_dict]
+    if not known:
+        return np.zeros(index.scores["num_docs"], np.float32)
+    scores: Float = index.get_scores(known)
+    return scores
+
+
+def _relative(scores: Float) -> Float:
+    highest = scores.max()
+    return scores / highest if highest > 0 else scores
+
+
+def _shares(index: bm25s.BM25, terms: Sequence[str]) -> Float:
+    """Return, of the idf of all distinct terms, the share of those that each text has."""
+    count: int = index.scores["num_docs"]
+    starts, places = index.scores["indptr"], index.scores["indices"]
+    shares, total = np.zeros(count, np.float32), 0.0
+    for term in sorted(set(terms)):
+        row = index.vocab_dict.get(term)
+        having = places[starts[row] : starts[row + 1]] if row is not None else places[:0]
+        idf = math.log(1 + (count - len(having) + 0.5) / (len(having) + 0.5))
+        shares[having] += idf
+        total += idf
+    return shares / total if total else shares

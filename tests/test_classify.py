@@ -1,0 +1,137 @@
+"""The topic classifier: worked by hand, left out one by one, and the same every time."""
+
+import numpy as np
+import pytest
+
+from qa import classify
+from qa.classify import TopicClassifier, fit
+
+QUESTIONS = {
+    "短信链接能点吗": "fake",
+    "链接点了怎么办": "fake",
+    "短信里的链接是真的吗": "fake",
+    "几天内要回电话": "reply",
+    "不回电话会怎样": "reply",
+    "多久要回复短信": "reply",
+    "征信上的逾期能删吗": "credit",
+    "逾期记录多久能删": "credit",
+    "征信修复靠谱吗": "credit",
+}
+NOWHERE = np.zeros(4, np.float32)
+
+
+@pytest.fixture(scope="module")
+def questions(segmenter):
+    return [segmenter.segment(text) for text in QUESTIONS]
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    rows = np.random.default_rng(0).normal(size=(len(QUESTIONS), 4))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+LABELS = list(QUESTIONS.values())
+
+
+@pytest.fixture
+def ones(monkeypatch):
+    """Give ridge and dense a value that is easy to reckon with."""
+    monkeypatch.setattr(classify, "RIDGE", 1.0)
+    monkeypatch.setattr(classify, "DENSE", 1.0)
+
+
+def test_two_equal_questions_worked_by_hand(segmenter, ones):
+    # Kernel [[1, 1], [1, 1]] from the text, nothing from the vectors:
+    # dual = inverse of [[2, 1], [1, 2]] = [[2, −1], [−1, 2]] / 3.
+    twice = [segmenter.segment("花呗")] * 2
+    classifier, left_out = fit(twice, ["a", "b"], np.zeros((2, 4), np.float32))
+    # Without the first, the second weighs 1 / (1 + 1): it says b, half sure.
+    np.testing.assert_allclose(left_out, [[0, 1 / 2], [1 / 2, 0]], atol=1e-6)
+    # 花 is one of four equal features (花, 呗, 花呗, the word): each weighs 1/2 · (2/3 − 1/3).
+    np.testing.assert_allclose(classifier.weights, np.full((4, 2), 1 / 6), atol=1e-3)
+    scores = classifier.scores(segmenter.segment("花"), NOWHERE)
+    np.testing.assert_allclose(scores, [1 / 6, 1 / 6], atol=1e-3)
+
+
+def test_vectors_alone_worked_by_hand(segmenter, ones):
+    # No feature is in two questions; the vectors' kernel is the identity, so dual = I / 2.
+    apart = [segmenter.segment("花"), segmenter.segment("借")]
+    vectors = np.array([[1, 0], [0, 1]], np.float32)
+    classifier, left_out = fit(apart, ["a", "b"], vectors)
+    assert classifier.features == {}
+    np.testing.assert_allclose(left_out, np.zeros((2, 2)), atol=1e-6)
+    scores = classifier.scores(segmenter.segment("花"), np.array([0.6, 0.8], np.float32))
+    np.testing.assert_allclose(scores, [0.3, 0.4], rtol=1e-6)
+
+
+def test_score_worked_by_hand(segmenter):
+    # 花 twice: 1 + ln 2 = 1.6931; 呗 once with idf 2: 2; length √(1.6931² + 2²) = 2.6204;
+    # (1.6931 · 1 + 2 · 10) / 2.6204 = 8.2785, and 0.6 · 0.5 from the vector.
+    classifier = TopicClassifier(
+        classes=("a",),
+        features={"花": 0, "呗": 1},
+        idf=np.array([1, 2], np.float32),
+        weights=np.array([[1], [10]], np.float16),
+        dense=np.array([[0.5], [0]], np.float32),
+    )
+    scores = classifier.scores(segmenter.segment("花，花呗"), np.array([0.6, 0.8], np.float32))
+    np.testing.assert_allclose(scores, [8.5785], atol=1e-3)
+
+
+@pytest.mark.parametrize("left", range(len(QUESTIONS)))
+def test_leave_one_out_equals_refitting_without_the_question(questions, vectors, monkeypatch, left):
+    whole, left_out = fit(questions, LABELS, vectors)
+    # The features and their idf stay those of all questions; the rest is fitted anew.
+    monkeypatch.setattr(classify, "_vocabulary", lambda _: (whole.features, whole.idf))
+    others = [i for i in range(len(questions)) if i != left]
+    again, _ = fit([questions[i] for i in others], [LABELS[i] for i in others], vectors[others])
+    assert again.classes == whole.classes == ("credit", "fake", "reply")
+    scores = again.scores(questions[left], vectors[left])
+    np.testing.assert_allclose(left_out[left], scores, atol=2e-3)  # weights are float16
+
+
+def test_a_training_question_scores_its_own_class_highest(questions, vectors):
+    classifier, _ = fit(questions, LABELS, vectors)
+    for segments, vector, label in zip(questions, vectors, LABELS, strict=True):
+        scores = classifier.scores(segments, vector)
+        assert classifier.classes[int(scores.argmax())] == label
+
+
+def test_fitting_twice_gives_the_same_scores_bit_for_bit(questions, vectors):
+    first, first_left_out = fit(questions, LABELS, vectors)
+    second, second_left_out = fit(questions, LABELS, vectors)
+    assert first_left_out.tobytes() == second_left_out.tobytes()
+    for segments, vector in zip(questions, vectors, strict=True):
+        scores = first.scores(segments, vector)
+        assert scores.tobytes() == first.scores(segments, vector).tobytes()
+        assert scores.tobytes() == second.scores(segments, vector).tobytes()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "？！", "鑀鬰", "zzz 987"], ids=["empty", "!", "rare", "latin"]
+)
+def test_unknown_features_and_no_vector_score_nothing(segmenter, questions, vectors, text):
+    classifier, _ = fit(questions, LABELS, vectors)
+    assert classifier.scores(segmenter.segment(text), NOWHERE).tolist() == [0, 0, 0]
+
+
+def test_unknown_features_change_nothing_beside_known_ones(segmenter, questions, vectors):
+    classifier, _ = fit(questions, LABELS, vectors)
+    plain = classifier.scores(segmenter.segment("链接"), NOWHERE)
+    noisy = classifier.scores(segmenter.segment("链接，鑀，zzz"), NOWHERE)
+    assert plain.tobytes() == noisy.tobytes()
+
+
+def test_features_of_one_question_only_are_left_out(questions, vectors):
+    features = fit(questions, LABELS, vectors)[0].features
+    assert {"链接", "w:链接", "逾期"} <= set(features)
+    assert not {"靠谱", "w:靠谱", "靠"} & set(features)
+
+
+def test_scores_have_one_column_per_class(questions, vectors):
+    classifier, left_out = fit(questions, LABELS, vectors)
+    assert (left_out.shape, left_out.dtype) == ((9, 3), np.float32)
+    assert classifier.weights.shape == (len(classifier.features), 3)
+    assert classifier.dense.shape == (4, 3)
+    assert classifier.scores(questions[0], vectors[0]).shape == (3,)
