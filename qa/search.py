@@ -1,0 +1,155 @@
+"""A question, cut and encoded → the passages that may answer it, best first.
+
+No HTTP, no files, no thresholds: what to say of the hits is decided in ``answer``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qa.corpus import Passage
+from qa.index import Index
+from qa.index.build import OFF_TOPIC, TrainingSet
+from qa.rank import FEATURES, TOPIC_FEATURES
+from qa.segment import Segments
+
+Float = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+
+# Each list contributes this many rows to the candidates; all candidates get all features.
+DEPTH = 50
+TOPIC_DEPTH = 10
+# In logits of the retrieval model: the lead answers the title, so another section of its topic
+# must be clearly nearer to be shown in its place.
+LEAD_ADVANTAGE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The question as searched."""
+
+    segments: Segments
+    vector: Float  # (dim,), unit length
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that may answer, with the probability that it does."""
+
+    passage: Passage
+    score: float  # probability in [0, 1]; orders the list
+    rank: int  # 1-based
+    evidence: dict[str, float]  # the features that the score was made of
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Groups of passages, one of each to be shown, and the evidence about each group."""
+
+    rows: tuple[tuple[int, ...], ...]  # the passage rows of each group
+    nearness: tuple[np.ndarray, ...]  # (rows of the group, RETRIEVAL_FEATURES)
+    features: np.ndarray  # (groups, FEATURES), NaN where a topic is unknown to the classifier
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def search(index: Index, query: Query, k: int) -> list[Hit]:
+    """Return at most k hits, one passage of each group, best first, ties by passage id."""
+    assert index.ranker is not None
+    candidates = gather(index, query)
+    scores = index.ranker.probabilities(candidates.features)
+    shown = [index.passages[_shown(index, candidates, i)] for i in range(len(candidates))]
+    order = sorted(range(len(candidates)), key=lambda i: (-scores[i], shown[i].id))[:k]
+    return [
+        Hit(shown[i], float(scores[i]), rank, _named(candidates.features[i]))
+        for rank, i in enumerate(order, 1)
+    ]
+
+
+def gather(
+    index: Index, query: Query, training: tuple[TrainingSet, int] | None = None
+) -> Candidates:
+    """Return the candidates of a query and the evidence about them.
+
+    Args:
+        training: the set and the place in it of a training question; its evidence is then what
+            it would be if the index had never seen that question.
+    """
+    topics = _topic_evidence(index, query, training)
+    sparse = index.sparse(query.segments)
+    chosen = {row for row, _ in index.nearest(query.vector, DEPTH)} | _best(sparse.bm25)
+    likely = sorted(topics, key=lambda topic: (-topics[topic][1], topic))[:TOPIC_DEPTH]
+    # A topic is judged as a whole, its lead included; a plain file by the passages found in it.
+    likely += [index.passages[row].topic for row in chosen if index.passages[row].topic in topics]
+    chosen |= {row for topic in likely for row in index.rows_of_topic[topic]}
+    rows = sorted(chosen)
+    lexical = (sparse.bm25[rows], sparse.word_share[rows], sparse.gram_share[rows])
+    evidence = np.stack([index.cosines(query.vector, rows), *lexical], axis=1, dtype=np.float64)
+    groups: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        groups.setdefault(index.passages[row].group, []).append(place)
+    members = [[rows[place] for place in places] for places in groups.values()]
+    nearness = [evidence[places] for places in groups.values()]
+    unknown = (np.nan,) * len(TOPIC_FEATURES)
+    features = [
+        (*near.max(axis=0), *topics.get(index.passages[group[0]].topic, unknown))
+        for group, near in zip(members, nearness, strict=True)
+    ]
+    return Candidates(
+        tuple(map(tuple, members)),
+        tuple(nearness),
+        np.array(features, np.float64).reshape(len(members), len(FEATURES)),
+    )
+
+
+def _topic_evidence(
+    index: Index, query: Query, training: tuple[TrainingSet, int] | None
+) -> dict[str, tuple[float, ...]]:
+    """Return the TOPIC_FEATURES of each topic that the classifier knows."""
+    if index.classifier is None:
+        return {}
+    if training is None:
+        left_out, scores = None, index.classifier.scores(query.segments, query.vector)
+    else:
+        left_out, scores = training[0].rows[training[1]], training[0].scores[training[1]]
+    known = dict(zip(index.classifier.classes, map(float, scores), strict=True))
+    off_topic = known.pop(OFF_TOPIC, 0.0)
+    nearest = [pair for pair in index.nearest_questions(query.vector, DEPTH) if pair[0] != left_out]
+    cosines: dict[str, float] = {}
+    for row, cosine in nearest:
+        cosines.setdefault(index.question_topics[row], cosine)
+    floor = nearest[-1][1]  # a topic with no question among the nearest is no nearer than the last
+    first, second = [*sorted(known.values(), reverse=True), 0.0][:2]
+    return {
+        topic: (
+            cosines.get(topic, floor),
+            score,
+            score - (second if score == first else first),
+            off_topic,
+        )
+        for topic, score in known.items()
+    }
+
+
+def _best(scores: Float) -> set[int]:
+    """Return the rows of the highest scores above zero, ties by row."""
+    order = np.argsort(-scores, kind="stable")[:DEPTH]
+    return {int(row) for row in order if scores[row] > 0}
+
+
+def _shown(index: Index, candidates: Candidates, group: int) -> int:
+    """Return the row of the passage that is shown for a group: the nearest, or the lead."""
+    assert index.ranker is not None
+    rows = candidates.rows[group]
+    logits = candidates.nearness[group] @ np.array(index.ranker.retrieval.weights)
+    first = index.rows_of_topic[index.passages[rows[0]].topic][0]
+    if rows[0] == first and not np.isnan(candidates.features[group]).any():
+        logits[0] += LEAD_ADVANTAGE
+    return rows[int(np.argmax(logits))]
+
+
+def _named(features: np.ndarray) -> dict[str, float]:
+    named = zip(FEATURES, map(float, features), strict=True)
+    return {name: value for name, value in named if not np.isnan(value)}
