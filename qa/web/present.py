@@ -1,0 +1,182 @@
+"""An ``Answer`` or a document → the parts of a page. Knows nothing of HTTP.
+
+Texts are quoted as they stand: they are cut for marking and linking, never rewritten.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from qa.answer import Answer, Engine
+from qa.corpus import Contact, Passage, blocks
+from qa.index import Topic
+
+MOST_PASSAGES_INLINE = 12
+_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
+_NESTED = re.compile(r"\u3000+(?:- )?")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Text to show; ``number`` is the phone number that it is, or empty."""
+
+    text: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Text that is highlighted as a whole, or not."""
+
+    marked: bool
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A paragraph, a step or an item."""
+
+    stretches: tuple[Stretch, ...]
+    nested: bool  # an item of an item
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Consecutive lines of one kind: "text", "step" or "item"."""
+
+    kind: str
+    start: int  # number of the first step
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What stands under one heading of a document."""
+
+    heading: str
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A quoted passage as the page shows it."""
+
+    topic: str
+    title: str
+    heading: str
+    groups: tuple[Group, ...]
+    whole: tuple[Section, ...]  # empty where the document is too long for the same page
+    sources: tuple[str, ...]
+    reviewed: str | None
+
+
+def cards(answer: Answer, engine: Engine) -> list[Card]:
+    """Return the quoted passages as cards, in order, each with the whole of its document."""
+    contacts = engine.index.contacts
+    return [
+        Card(
+            topic=quote.passage.topic,
+            title=quote.passage.title,
+            heading=quote.passage.heading,
+            groups=_groups(_lines(quote.passage.text, quote.highlights, contacts)),
+            whole=_whole(quote.passage.topic, engine),
+            sources=quote.passage.sources,
+            reviewed=quote.passage.reviewed,
+        )
+        for quote in answer.quotes
+    ]
+
+
+def sections(passages: Iterable[Passage], contacts: Sequence[Contact]) -> list[Section]:
+    """Return a document's passages as sections; a list cut in two is one again."""
+    return [
+        Section(heading, _groups(line for p in part for line in _lines(p.text, (), contacts)))
+        for heading, part in groupby(passages, key=lambda passage: passage.heading)
+    ]
+
+
+def chapters(topics: Iterable[Topic]) -> list[tuple[str, list[Topic]]]:
+    """Return (chapter's title, its topics), in reading order."""
+    return [(title, list(part)) for title, part in groupby(topics, key=lambda t: t.chapter)]
+
+
+def chinese_day(day: str) -> str:
+    """Return an ISO 8601 day as Chinese readers write it: 2026-11-24 → 2026年11月24日."""
+    found = _DAY.fullmatch(day)
+    return "{}年{:d}月{:d}日".format(*map(int, found.groups())) if found else day
+
+
+def _whole(topic: str, engine: Engine) -> tuple[Section, ...]:
+    _, passages = engine.topic(topic)
+    if len(passages) > MOST_PASSAGES_INLINE:
+        return ()
+    return tuple(sections(passages, engine.index.contacts))
+
+
+def _groups(lines: Iterable[tuple[str, int, Line]]) -> tuple[Group, ...]:
+    found: list[Group] = []
+    for kind, number, line in lines:
+        last = found[-1] if found else None
+        follows = last is not None and (kind != "step" or number == last.start + len(last.lines))
+        if last is not None and last.kind == kind and follows:
+            found[-1] = Group(kind, last.start, (*last.lines, line))
+        else:
+            found.append(Group(kind, number, (line,)))
+    return tuple(found)
+
+
+def _lines(
+    text: str, highlights: Sequence[tuple[int, int]], contacts: Sequence[Contact]
+) -> Iterator[tuple[str, int, Line]]:
+    """Yield (kind, number of a step or 0, line)."""
+    numbers = _numbers(contacts)
+    for kind, start, end in blocks(text):
+        marker = text[text.rfind("\n", 0, start) + 1 : start]
+        number = int(re.sub(r"\D", "", marker)) if kind == "step" else 0
+        nested = _NESTED.match(text, start, end) if kind == "text" else None
+        begin = nested.end() if nested else start
+        stretches = tuple(
+            Stretch(marked, tuple(_runs(text[a:b], numbers)))
+            for marked, a, b in _stretches(begin, end, highlights)
+        )
+        yield kind, number, Line(stretches, nested is not None)
+
+
+def _stretches(
+    start: int, end: int, highlights: Sequence[tuple[int, int]]
+) -> Iterator[tuple[bool, int, int]]:
+    """Cut [start, end) where highlights, in order, begin and end."""
+    for a, b in highlights:
+        a, b = max(a, start), min(b, end)
+        if a < b:
+            if start < a:
+                yield False, start, a
+            yield True, a, b
+            start = b
+    if start < end:
+        yield False, start, end
+
+
+def _numbers(contacts: Sequence[Contact]) -> re.Pattern[str]:
+    """Return what is a number to call: a contact's, and 110 and 120 where one is told to call."""
+    names = "|".join(re.escape(contact.number) for contact in contacts) or "(?!)"
+    call = "[拨打报]"
+    return re.compile(
+        rf"(?<![\d.-])(?:{names})(?![\d.-])"
+        rf"|(?:(?<={call})|(?<={call}1[12]0[或、]))1[12]0(?![\d天日])",
+        re.ASCII,
+    )
+
+
+def _runs(text: str, numbers: re.Pattern[str]) -> Iterator[Run]:
+    start = 0
+    for found in numbers.finditer(text):
+        if start < found.start():
+            yield Run(text[start : found.start()], "")
+        yield Run(found.group(), found.group())
+        start = found.end()
+    if start < len(text):
+        yield Run(text[start:], "")

@@ -1,0 +1,177 @@
+"""Every error over HTTP in one shape: RFC 9457 problem JSON, or a page for people.
+
+Errors that only the operator can mend (no index, no model) are logged as they are; the asker is
+told that the service is not ready, without names of files.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterator
+
+from flask import Response, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from qa.errors import (
+    AddressTooLong,
+    BadK,
+    BadRequest,
+    BodyTooLarge,
+    MalformedJson,
+    MethodNotAllowed,
+    NotFound,
+    QAError,
+    QuestionEmpty,
+    QuestionError,
+    QuestionTooLong,
+    RequestError,
+    Unexpected,
+    UnknownField,
+    WrongContentType,
+)
+from qa.settings import Settings
+from qa.web.wire import Problem
+
+MEDIA_TYPE = "application/problem+json"
+MACHINE_PATHS = frozenset({"/ask", "/healthz", "/readyz", "/openapi.json"})
+RETRY_SECONDS = 10
+# Where the type of an error leads to: the example of it in the API's own description.
+EXAMPLES = "/openapi.json#/components/examples/"
+
+logger = logging.getLogger(__name__)
+
+
+TITLES = {
+    "question_empty": ("没有输入问题", "The question is empty"),
+    "question_too_long": ("问题太长", "The question is too long"),
+    "bad_k": ("参数 k 不对", "k is not a whole number in range"),
+    "malformed_json": ("请求的 JSON 不对", "The JSON is not as it should be"),
+    "unknown_field": ("请求里有不认识的字段", "The request has an unknown field"),
+    "bad_request": ("请求不对", "The request cannot be read"),
+    "address_too_long": ("网址太长", "The address is too long"),
+    "not_found": ("没有这个页面", "There is nothing here"),
+    "method_not_allowed": ("请求方法不对", "The method is not allowed"),
+    "body_too_large": ("请求内容太大", "The body is too large"),
+    "wrong_content_type": ("Content-Type 不对", "The content type is wrong"),
+    "unexpected": ("系统出了问题", "Something went wrong"),
+}
+NOT_READY_TITLE = ("暂时不能查询", "Not ready to answer")
+NOT_READY_DETAIL = (
+    "服务还没有准备好，暂时查不了指引。请稍后再试；急事请拨打 12348（法律咨询）。",
+    "The index is not ready. Try again later.",
+)
+
+_BY_STATUS: dict[int, type[NotFound | MethodNotAllowed | WrongContentType | AddressTooLong]] = {
+    404: NotFound,
+    405: MethodNotAllowed,
+    414: AddressTooLong,
+    415: WrongContentType,
+}
+
+
+def problem(error: QAError, english: bool = False) -> Problem:
+    """Return the one shape of an error, in Chinese unless asked otherwise."""
+    if isinstance(error, QuestionError | RequestError):
+        status, titles, details = error.status, TITLES[error.code], (str(error), error.english)
+    else:
+        status, titles, details = 503, NOT_READY_TITLE, NOT_READY_DETAIL
+    return Problem(
+        type=EXAMPLES + error.code,
+        title=titles[english],
+        status=status,
+        detail=details[english],
+        code=error.code,
+    )
+
+
+def examples(settings: Settings) -> list[QAError]:
+    """Return one of each error that a request can meet, but for those of the operator."""
+    return [
+        QuestionEmpty(),
+        QuestionTooLong(settings.max_question_chars + 1, settings.max_question_chars),
+        BadK(settings.max_k),
+        MalformedJson("请求体不是有效的 JSON。", "The body is not valid JSON."),
+        UnknownField(("question", "k")),
+        BadRequest(),
+        AddressTooLong(),
+        NotFound(),
+        MethodNotAllowed(),
+        BodyTooLarge(settings.max_body_bytes),
+        WrongContentType(),
+        Unexpected(),
+    ]
+
+
+def respond(exception: Exception, settings: Settings) -> Response:
+    """Return the response to whatever a request raised, and log what it was."""
+    error = _translated(exception, settings)
+    if isinstance(error, Unexpected):
+        logger.error("unexpected endpoint=%s\n%s", request.endpoint, trace(exception))
+    else:
+        refused(error)
+    response = _page(error) if prefers_html() else _json(error)
+    if isinstance(exception, HTTPException):
+        response.headers.extend(
+            (name, value) for name, value in exception.get_headers() if name == "Allow"
+        )
+    if response.status_code == 503:
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
+def refused(error: QAError) -> None:
+    """Log that a request was refused: what and where, never what it said."""
+    logger.info("refused code=%s endpoint=%s", error.code, request.endpoint)
+
+
+def trace(exception: BaseException) -> str:
+    """Return the traceback of an exception and its causes without their messages.
+
+    A message may quote the question; the names of files, lines and types do not.
+    """
+    return "\n".join(
+        "".join(traceback.format_tb(link.__traceback__)) + type(link).__qualname__
+        for link in _chain(exception)
+    )
+
+
+def prefers_html() -> bool:
+    """Tell whether this request comes from a person's browser and not from a program."""
+    accepted = request.accept_mimetypes
+    likes_html = accepted["text/html"] > max(accepted["application/json"], accepted[MEDIA_TYPE])
+    return likes_html and request.path not in MACHINE_PATHS
+
+
+def _translated(exception: Exception, settings: Settings) -> QAError:
+    if isinstance(exception, QAError):
+        return exception
+    status = (exception.code or 500) if isinstance(exception, HTTPException) else 500
+    if status >= 500:
+        return Unexpected()
+    if status == 413:
+        return BodyTooLarge(settings.max_body_bytes)
+    return _BY_STATUS.get(status, BadRequest)()
+
+
+def _json(error: QAError) -> Response:
+    english = request.accept_languages.best_match(["zh", "en"], "zh") == "en"
+    body = problem(error, english)
+    response = Response(body.model_dump_json(), body.status, mimetype=MEDIA_TYPE)
+    response.headers["Content-Language"] = "en" if english else "zh-CN"
+    return response
+
+
+def _page(error: QAError) -> Response:
+    body = problem(error)
+    return Response(render_template("error.html", problem=body), body.status, mimetype="text/html")
+
+
+def _chain(exception: BaseException) -> Iterator[BaseException]:
+    """Yield the exception and what it was raised from or while handling, innermost last."""
+    seen: set[int] = set()
+    link: BaseException | None = exception
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)

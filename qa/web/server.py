@@ -1,0 +1,166 @@
+"""Serve the application through gunicorn: one master, workers that each open the engine.
+
+The engine is opened after the fork: FAISS and OpenMP have threads, and threads do not survive one.
+``kill -HUP`` replaces the workers, and with them the build that is served.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+import click
+from gunicorn import glogging, util
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.http.errors import LimitRequestLine, ParseException
+from gunicorn.workers.gthread import ThreadWorker
+
+from qa.errors import AddressTooLong, BadRequest, QAError, SettingInvalid, Unexpected
+from qa.settings import Settings
+from qa.web.problems import MEDIA_TYPE, problem, trace
+
+BACKLOG = 2048
+LONGEST_REQUEST_LINE = 8190  # the most that gunicorn reads; a longer question goes by POST
+REQUEST_SECONDS = 30
+STOP_SECONDS = 20
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (to say where it can be reached)
+
+logger = logging.getLogger(__name__)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; answers under way are finished first.
+
+    Raises:
+        SettingInvalid: the host and port cannot be listened on.
+    """
+    listener = _listen(settings)
+    _log_to_stderr()
+    # One question needs no team of threads; only in time where faiss is not loaded yet.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    _Server(settings, listener).run()
+
+
+class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn with our settings, none of its own files or variables."""
+
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self._settings = settings
+        self._fd = listener.detach()
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Tell gunicorn what to do; it calls this again on ``kill -HUP``."""
+        options = {
+            "bind": f"fd://{self._fd}",
+            "workers": self._settings.workers,
+            "threads": self._settings.threads,
+            "worker_class": _Worker,
+            "logger_class": _QuietLogger,
+            "loglevel": "warning",
+            "timeout": REQUEST_SECONDS,
+            "graceful_timeout": STOP_SECONDS,
+            "limit_request_line": LONGEST_REQUEST_LINE,
+            "when_ready": _say_address,
+            "control_socket_disable": True,
+        }
+        for name, value in options.items():
+            if name in self.cfg.settings:  # older gunicorns have no control socket
+                self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Return the application; called in each worker."""
+        from qa.web.app import create_app
+
+        return create_app(self._settings)
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc]
+    """Answers what is not HTTP as every other error is answered, and logs no request lines."""
+
+    def handle_error(self, req: object, client: Any, addr: object, exc: BaseException) -> None:
+        """Send a problem; called where no application was reached, or where it crashed."""
+        if isinstance(exc, LimitRequestLine):
+            error: QAError = AddressTooLong()
+        elif isinstance(exc, ParseException):
+            error = BadRequest()
+        else:
+            error = Unexpected()
+            logger.error("unexpected in the server\n%s", trace(exc))
+        with suppress(OSError):
+            util.write_nonblock(client, _raw(error))
+
+
+class _QuietLogger(glogging.Logger):  # type: ignore[misc]
+    """gunicorn's log without its access lines, which would hold the question."""
+
+    def access(self, *args: object, **kwargs: object) -> None:
+        """Log nothing."""
+
+
+def _raw(error: QAError) -> bytes:
+    """Return the whole HTTP response to a request that could not be read."""
+    body = problem(error).model_dump_json().encode()
+    head = (
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
+        "Connection: close\r\n"
+        f"Content-Type: {MEDIA_TYPE}\r\n"
+        "Content-Language: zh-CN\r\n"
+        "X-Content-Type-Options: nosniff\r\n"
+        "Cache-Control: no-store\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Return a listening socket; binding here names the fault that gunicorn would only log."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        chinese, english = _reason(error)
+        raise SettingInvalid(
+            f"不能在 {settings.host} 的端口 {settings.port} 上提供服务：{chinese}",
+            f"Cannot listen on {settings.host}, port {settings.port}: {english}",
+        ) from error
+
+
+def _reason(error: OSError) -> tuple[str, str]:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            "端口已被别的程序占用。请用 --port 换一个端口。",
+            "the port is in use. Choose another with --port.",
+        )
+    if error.errno == errno.EACCES:
+        return (
+            "没有权限使用这个端口。请用 --port 换一个 1024 以上的端口。",
+            "not permitted. Choose a port above 1024 with --port.",
+        )
+    return (
+        "这不是本机的地址。请用 --host 换一个地址。",
+        "it is not an address of this machine. Choose another with --host.",
+    )
+
+
+def _say_address(arbiter: Arbiter) -> None:
+    host, port = arbiter.LISTENERS[0].getsockname()[:2]
+    host = ANY_HOST.get(host, host)
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(f"正在提供服务：http://{shown}:{port}/ （按 Ctrl+C 停止）")
+
+
+def _log_to_stderr() -> None:
+    """Send this package's log to stderr; other libraries' logs stay as they are."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    package = logging.getLogger("qa")
+    package.addHandler(handler)
+    package.setLevel(logging.INFO)
