@@ -1,0 +1,228 @@
+"""The command line: parse, call, print. Heavy imports are inside the commands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from qa import __version__
+from qa.errors import CorpusInvalid, QAError
+
+if TYPE_CHECKING:
+    from qa.settings import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_CORPUS = click.option("--corpus", type=click.Path(path_type=Path), help="语料文件夹。")
+_INDEX = click.option("--index", type=click.Path(path_type=Path), help="索引文件夹。")
+_MODEL = click.option("--model", help="编码模型的名称或文件夹；不写就用自带模型。")
+_JSON = click.option("--json", "as_json", is_flag=True, help="输出 JSON，供程序读取。")
+
+
+class _Group(click.Group):
+    """Says every ``QAError`` in one sentence on stderr and exits 1."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except QAError as error:
+            click.echo(f"错误：{error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="qa")
+def cli() -> None:
+    """调解通知问答：用写好的指引回答关于调解通知的问题。"""
+
+
+@cli.command()
+@click.option("--host", help="监听的地址（默认 127.0.0.1，只在本机可见）。")
+@click.option("--port", type=int, help="监听的端口（默认 8000；0 为任意空闲端口）。")
+@click.option("--workers", type=int, help="进程数。")
+@click.option("--threads", type=int, help="每个进程的线程数。")
+@_CORPUS
+@_INDEX
+@_MODEL
+def serve(**flags: Any) -> None:
+    """启动网页和 /ask 接口；还没有索引时先建立。"""
+    from qa.errors import IndexMissing
+    from qa.index import current
+    from qa.web.server import serve as run
+
+    settings = _settings(flags)
+    try:
+        current(settings.index)
+    except IndexMissing:
+        click.echo("还没有索引，先建立一份……", err=True)
+        _rebuild(settings)
+    run(settings)
+
+
+@cli.command()
+@click.argument("question")
+@click.option("-k", "k", type=int, help="最多给出几段（默认 3）。")
+@_CORPUS
+@_INDEX
+@_MODEL
+@_JSON
+def ask(question: str, k: int | None, as_json: bool, **flags: Any) -> None:
+    """回答一个问题。"""
+    from qa.answer import Engine, Question, to_json
+
+    settings = _settings(flags)
+    parsed = Question.parse(question, settings.k if k is None else k, settings)
+    answer = Engine.open(settings).ask(parsed)
+    if as_json:
+        _print_json(to_json(answer))
+    else:
+        from qa.terminal import show_answer
+
+        show_answer(answer)
+
+
+@cli.command()
+@_CORPUS
+@_INDEX
+@_MODEL
+@_JSON
+def rebuild(as_json: bool, **flags: Any) -> None:
+    """用语料重建索引；核对无误后才切换，出错时旧索引不变。"""
+    from dataclasses import asdict
+
+    report = _rebuild(_settings(flags))
+    if as_json:
+        _print_json(asdict(report))
+        return
+    click.echo(
+        f"已建立索引 {report.build}：{report.topics} 个主题，{report.passages} 段，"
+        f"{report.questions} 种问法；新编码 {report.encoded} 条，沿用 {report.reused} 条。"
+    )
+
+
+@cli.command()
+@_CORPUS
+@_JSON
+def check(as_json: bool, **flags: Any) -> None:
+    """检查语料：每处问题都指出文件和行号。"""
+    from dataclasses import asdict
+
+    from qa.corpus import check as check_corpus
+    from qa.corpus import read
+    from qa.segment import Segmenter
+
+    folder = _settings(flags).corpus
+    try:
+        Segmenter.open(folder)
+        corpus = read(folder)
+        faults = check_corpus(corpus)
+    except CorpusInvalid as error:
+        corpus, faults = None, list(error.faults)
+    if as_json:
+        _print_json([asdict(fault) for fault in faults])
+    else:
+        for fault in faults:
+            click.echo(str(fault))
+    if faults:
+        raise click.exceptions.Exit(1)
+    if corpus is not None and not as_json:
+        questions = sum(len(document.questions) for document in corpus.documents)
+        click.echo(
+            f"没有发现问题：{len(corpus.documents)} 个文档，{len(corpus.passages)} 段，"
+            f"{questions} 种问法。"
+        )
+
+
+@cli.command()
+@click.option(
+    "--fold", type=click.Choice(["dev", "test"]), default="dev", show_default=True, help="哪一组。"
+)
+@click.option("--misses", is_flag=True, help="列出第一段没答对的问题。")
+@_CORPUS
+@_INDEX
+@_MODEL
+@_JSON
+def evaluate(fold: str, misses: bool, as_json: bool, **flags: Any) -> None:
+    """用标注过的问题衡量检索效果。"""
+    from qa.answer import Engine
+    from qa.evaluate import evaluate as run
+    from qa.evaluate import read_judged
+    from qa.terminal import show_evaluation
+
+    settings = _settings(flags)
+    judged = read_judged(settings.corpus / "judged", fold)
+    evaluation = run(Engine.open(settings), judged, fold)
+    if as_json:
+        _print_json(evaluation.to_json())
+    else:
+        show_evaluation(evaluation, misses)
+
+
+@cli.command()
+@_CORPUS
+@_INDEX
+@_MODEL
+@_JSON
+def info(as_json: bool, **flags: Any) -> None:
+    """显示版本、设置及其来源、索引和模型是否正常。"""
+    from qa.info import gather
+    from qa.terminal import show_info
+
+    report = gather(_settings(flags), flags)
+    if as_json:
+        _print_json(report)
+    else:
+        show_info(report)
+    if not report["healthy"]:
+        raise click.exceptions.Exit(1)
+
+
+@cli.command()
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="训练数据文件夹。")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="写到哪个文件夹。")
+@click.option("--seed", type=int, default=0, show_default=True, help="随机种子。")
+@click.option("--without-corpus", is_flag=True, help="不学语料，只学外部数据（供比较）。")
+@_CORPUS
+def train(data: Path, out: Path, seed: int, without_corpus: bool, **flags: Any) -> None:
+    """训练自带的编码模型（开发者用，需要 pip install '.[train]'）。"""
+    from dataclasses import replace
+
+    from qa.corpus import read
+    from qa.segment import Segmenter
+    from qa.train import train as run
+
+    folder = _settings(flags).corpus
+    corpus = replace(read(folder), documents=()) if without_corpus else read(folder)
+    with _progress() as progress:
+        report = run(data, corpus, Segmenter.open(folder), out, seed, progress)
+    click.echo(str(report))
+
+
+def _settings(flags: dict[str, Any]) -> Settings:
+    from qa.settings import Settings
+
+    return Settings.load(**flags)
+
+
+def _rebuild(settings: Settings) -> Any:
+    from qa.answer import open_tools
+    from qa.rebuild import rebuild as run
+
+    segmenter, encoder = open_tools(settings)
+    with _progress() as progress:
+        return run(settings.corpus, settings.index, segmenter, encoder, progress)
+
+
+def _progress() -> Any:
+    from qa.terminal import progress
+
+    return progress()
+
+
+def _print_json(data: object) -> None:
+    click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
