@@ -96,8 +96,8 @@ def read_judged(folder: Path, fold: str) -> list[Judged]:
         try:
             row = json.loads(line)
             id, text = str(row["_id"]), str(row["text"])
-            kind = str(row.get("metadata", {}).get("kind", "answerable"))
-        except (ValueError, KeyError, TypeError) as error:
+            kind = str((row.get("metadata") or {}).get("kind", "answerable"))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _invalid(folder / "queries.jsonl", number) from error
         if id in relevant:
             found.append(Judged(id, text, kind, frozenset(relevant[id])))
@@ -210,7 +210,7 @@ def _qrels(path: Path) -> dict[str, set[str]]:
     for number, row in enumerate(csv.reader(_lines(path), delimiter="\t"), 1):
         if number == 1 and row == HEADER:
             continue
-        if len(row) != len(HEADER) or not row[2].lstrip("-").isdecimal():
+        if len(row) != len(HEADER) or not row[2].removeprefix("-").isdecimal():
             raise _invalid(path, number)
         topics = relevant.setdefault(row[0], set())
         if int(row[2]) > 0:

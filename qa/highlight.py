@@ -37,6 +37,8 @@ class Highlighter:
         Nearness is the cosine plus the share of the question's character n-grams.
         """
         cut = self._cut(text)
+        if not cut.spans:
+            return ()
         asked = set(query.segments.grams(2))
         shares = [len(asked & grams) / max(len(asked), 1) for grams in cut.grams]
         scores = cut.vectors @ query.vector + np.array(shares, np.float32)

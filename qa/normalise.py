@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -54,7 +54,7 @@ def normalise(text: str) -> Normalised:
             characters.append(character)
             starts.append(start)
             ends.append(end)
-    keep = [i for i in range(len(characters)) if not _is_dropped_space(characters, i)]
+    keep = _kept(characters)
     return Normalised(
         "".join(characters[i] for i in keep),
         tuple(starts[i] for i in keep),
@@ -90,14 +90,20 @@ def _simplifier() -> OpenCC:
     return OpenCC("t2s")
 
 
-def _is_dropped_space(characters: list[str], i: int) -> bool:
-    """Tell whether this is a space at an end, after a space, or beside a Chinese character."""
-    if characters[i] != " ":
-        return False
-    if i == 0 or characters[i - 1] == " " or _HAN.match(characters[i - 1]):
-        return True
-    following = next((c for c in characters[i + 1 :] if c != " "), None)
-    return following is None or bool(_HAN.match(following))
+def _kept(characters: Sequence[str]) -> list[int]:
+    """Return the places of all but spaces at an end, in a row, or beside a Chinese character."""
+    kept: list[int] = []
+    space = None  # the place of a space that stands after something it may separate
+    for i, character in enumerate(characters):
+        if character == " ":
+            if space is None and kept and not _HAN.match(characters[kept[-1]]):
+                space = i
+            continue
+        if space is not None and not _HAN.match(character):
+            kept.append(space)
+        space = None
+        kept.append(i)
+    return kept
 
 
 def join_lines(lines: Iterable[str]) -> str:

@@ -23,7 +23,10 @@ _WRONG_VALUE = {
 class Settings(BaseSettings):
     """The settings of one process: flag, else ``QA_*`` variable, else default."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    # An empty variable is one that is not set: an empty path would be the working directory.
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid"
+    )
 
     corpus: Annotated[Path, Field(description="语料文件夹（guidance/ 或任意 .md/.txt 文件）")] = (
         paths.CORPUS
@@ -69,7 +72,7 @@ class Settings(BaseSettings):
         """Say where a setting's value came from: a flag, its variable, or the default."""
         if flags.get(name) is not None:
             return f"--{name}"
-        return variable(name) if variable(name) in os.environ else "default"
+        return variable(name) if os.environ.get(variable(name)) else "default"
 
 
 def variable(name: str) -> str:

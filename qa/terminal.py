@@ -106,13 +106,13 @@ def show_info(report: dict[str, Any]) -> None:
     for part in ("versions", "index", "model"):
         table = Table("", "", title=part, title_justify="left", show_header=False)
         for name, value in report[part].items():
-            table.add_row(name, str(value))
+            table.add_row(name, Text(str(value)))
         console.print(table)
     table = Table("设置", "值", "来自", "说明", title="settings", title_justify="left")
     for row in report["settings"]:
-        table.add_row(row["name"], str(row["value"]), row["origin"], row["help"])
+        table.add_row(row["name"], Text(row["value"]), row["origin"], row["help"])
     console.print(table)
-    console.print("一切正常。" if report["healthy"] else f"有问题：{report['problem']}")
+    console.print(Text("一切正常。" if report["healthy"] else f"有问题：{report['problem']}"))
 
 
 @contextmanager

@@ -74,3 +74,15 @@ def test_every_hit_says_what_its_score_was_made_of(small_engine):
     assert {"cosine", "bm25", "word_share", "gram_share", "topic", "margin", "off_topic"} <= set(
         hit.evidence
     )
+
+
+def test_another_section_is_shown_where_it_is_clearly_nearer(engine):
+    hits = search(engine.index, query(engine, "离婚时欠条上说的债归谁还"), 3)
+    assert any(hit.passage.heading for hit in hits)
+
+
+def test_a_synonym_of_the_question_changes_what_is_found(engine):
+    without = engine.index.sparse(engine.segmenter.segment("我被告了")).bm25
+    found = engine.index.sparse(engine.segmenter.question("我被告了")).bm25
+    assert "起诉" in engine.index.passages[int(found.argmax())].text
+    assert (found != without).any()

@@ -76,7 +76,6 @@ def test_origin_says_flag_variable_or_default(monkeypatch):
     ("name", "value", "chinese", "english"),
     [
         ("QA_PORT", "abc", "应是整数", "valid integer"),
-        ("QA_PORT", "", "应是整数", "valid integer"),
         ("QA_PORT", "80.5", "应是整数", "valid integer"),
         ("QA_PORT", "65536", "不能大于 65535", "less than or equal to 65535"),
         ("QA_PORT", "-1", "不能小于 0", "greater than or equal to 0"),
@@ -143,3 +142,11 @@ def test_every_setting_is_described_in_chinese(name):
 def test_a_default_k_above_its_maximum_is_refused():
     with pytest.raises(SettingInvalid, match="max_k = 2"):
         Settings.load(k=3, max_k=2)
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch):
+    monkeypatch.setenv("QA_INDEX", "")
+    monkeypatch.setenv("QA_PORT", "")
+    settings = Settings.load()
+    assert (settings.index, settings.port) == (paths.INDEX, 8000)
+    assert settings.origin("index", {}) == "default"

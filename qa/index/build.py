@@ -102,7 +102,8 @@ class Index:
     vectors: faiss.Index  # passages
     question_vectors: faiss.Index  # titles, then question variants
     question_topics: tuple[str, ...]  # topic of each row of question_vectors
-    keys: tuple[str, ...]  # sha256 of each encoded text: passages, then questions
+    off_topic_vectors: faiss.Index  # learned from, never searched
+    keys: tuple[str, ...]  # sha256 of each encoded text: passages, questions, off-topic questions
     words: bm25s.BM25
     grams: bm25s.BM25
     classifier: TopicClassifier | None
@@ -159,9 +160,9 @@ class Index:
 
     def known_vectors(self) -> dict[str, Float]:
         """Return the vector of every text that this build encoded, by the text's sha256."""
-        passages = self.vectors.reconstruct_n(0, self.vectors.ntotal)
-        questions = self.question_vectors.reconstruct_n(0, self.question_vectors.ntotal)
-        return dict(zip(self.keys, [*passages, *questions], strict=True))
+        parts = (self.vectors, self.question_vectors, self.off_topic_vectors)
+        vectors = [vector for part in parts for vector in part.reconstruct_n(0, part.ntotal)]
+        return dict(zip(self.keys, vectors, strict=True))
 
 
 def build(
@@ -181,13 +182,19 @@ def build(
     shown = [searched_text(passage) for passage in passages]
     asked = [(document.title, document.id) for document in corpus.documents]
     asked += [(text, d.id) for d in corpus.documents for text in d.questions]
-    texts = [*shown, *(text for text, _ in asked)]
+    off_topic = [question.text for question in corpus.off_topic] if _learns(corpus) else []
+    texts = [*shown, *(text for text, _ in asked), *off_topic]
     vectors = _encode(texts, encoder, known, progress)
+    passage_vectors, question_vectors, off_topic_vectors = np.split(
+        vectors, [len(shown), len(shown) + len(asked)]
+    )
     cut = []
     for i, text in enumerate(shown):
         cut.append(segmenter.segment(text))
         progress("segment", i + 1, len(shown))
-    classifier, training = _classifier(corpus, segmenter, encoder, vectors[len(shown) :], asked)
+    classifier, training = _classifier(
+        corpus, segmenter, encoder, question_vectors, off_topic_vectors, asked
+    )
     titles = {chapter.id: chapter.title for chapter in corpus.chapters}
     ids = {document.id for document in corpus.documents}
     manifest = Manifest(
@@ -209,8 +216,9 @@ def build(
             for d in corpus.documents
         ),
         contacts=tuple(contact for contact in corpus.contacts if contact.shown),
-        vectors=_flat(vectors[: len(shown)]),
-        question_vectors=_flat(vectors[len(shown) :]),
+        vectors=_flat(passage_vectors),
+        question_vectors=_flat(question_vectors),
+        off_topic_vectors=_flat(off_topic_vectors),
         question_topics=tuple(topic for _, topic in asked),
         keys=tuple(_key(text) for text in texts),
         words=_bm25([segments.terms for segments in cut]),
@@ -230,6 +238,7 @@ def _classifier(
     segmenter: Segmenter,
     encoder: Encoder,
     vectors: Float,
+    off_topic_vectors: Float,
     asked: Sequence[tuple[str, str]],
 ) -> tuple[TopicClassifier | None, TrainingSet | None]:
     """Fit the classifier on titles, question variants and off-topic questions, if there are any.
@@ -237,21 +246,25 @@ def _classifier(
     Documents without variants take no part: a class learned from a title alone would crowd out
     what retrieval finds in them.
     """
-    learned = {document.id for document in corpus.documents if document.questions}
-    if not learned:
+    if not _learns(corpus):
         return None, None
+    learned = {document.id for document in corpus.documents if document.questions}
     rows = [row for row, (_, topic) in enumerate(asked) if topic in learned]
     off_topic = [question.text for question in corpus.off_topic]
     segments = [segmenter.question(asked[row][0]) for row in rows]
     segments += [segmenter.question(text) for text in off_topic]
     labels = [asked[row][1] for row in rows] + [OFF_TOPIC] * len(off_topic)
-    off_vectors = encoder.encode(off_topic) if off_topic else np.empty((0, encoder.dim), np.float32)
-    stacked = np.concatenate([vectors[rows], off_vectors])
+    stacked = np.concatenate([vectors[rows], off_topic_vectors])
     classifier, scores = classify.fit(segments, labels, stacked)
     places = [*rows, *[None] * len(off_topic)]
     texts = [*(asked[row][0] for row in rows), *off_topic]
     seen = [encoder.has_seen(text) for text in texts]
     return classifier, TrainingSet(segments, stacked, labels, scores, places, seen)
+
+
+def _learns(corpus: Corpus) -> bool:
+    """Tell whether there are question variants to learn from."""
+    return any(document.questions for document in corpus.documents)
 
 
 def _encode(

@@ -14,8 +14,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -27,7 +27,6 @@ import bm25s
 import faiss
 import numpy as np
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
 from qa.classify import TopicClassifier
 from qa.corpus import Contact, Passage
@@ -42,6 +41,7 @@ BUILDS = "builds"
 LOCK = "lock"
 MANIFEST = "manifest.json"
 _UNFINISHED = ".unfinished-"
+_NAME = re.compile("[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +107,13 @@ def save(folder: Path, index: Index, segmenter: Segmenter, encoder: Encoder) -> 
     with _written(folder):
         for leftover in builds.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(leftover)
-        temporary = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=builds))
+        temporary = builds / f"{_UNFINISHED}{os.getpid()}"
+        temporary.mkdir()
         try:
             name = _write(temporary, index)
             _put_in_place(temporary, builds / name)
-        except BaseException:
+        finally:
             shutil.rmtree(temporary, ignore_errors=True)
-            raise
     loaded = load_build(builds / name, segmenter, encoder)
     with _written(folder):
         _switch(folder, name)
@@ -152,8 +152,9 @@ def _write(build: Path, index: Index) -> str:
     (build / "questions.txt").write_text("\n".join(index.question_topics), "utf-8")
     (build / "keys.txt").write_text("\n".join(index.keys), "utf-8")
     (build / "ranker.json").write_text(json.dumps(index.ranker.to_json(), indent=1), "utf-8")
-    faiss.write_index(index.vectors, str(build / "vectors.faiss"))
-    faiss.write_index(index.question_vectors, str(build / "questions.faiss"))
+    _write_vectors(build / "vectors.faiss", index.vectors)
+    _write_vectors(build / "questions.faiss", index.question_vectors)
+    _write_vectors(build / "off-topic.faiss", index.off_topic_vectors)
     index.words.save(build / "words", show_progress=False)
     index.grams.save(build / "grams", show_progress=False)
     if index.classifier is not None:
@@ -183,6 +184,7 @@ def _read(build: Path, manifest: Manifest) -> Index:
         contacts=tuple(Contact(**data) for data in _read_lines(build / "contacts.jsonl")),
         vectors=faiss.read_index(str(build / "vectors.faiss")),
         question_vectors=faiss.read_index(str(build / "questions.faiss")),
+        off_topic_vectors=faiss.read_index(str(build / "off-topic.faiss")),
         question_topics=tuple((build / "questions.txt").read_text("utf-8").split("\n")),
         keys=tuple((build / "keys.txt").read_text("utf-8").split("\n")),
         words=bm25s.BM25.load(build / "words", load_vocab=True, mmap=True),
@@ -220,6 +222,14 @@ def _write_lines(path: Path, rows: Iterator[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
 
 
+def _write_vectors(path: Path, vectors: faiss.Index) -> None:
+    """Write vectors; faiss says a full disk in its own words, which an OSError carries on."""
+    try:
+        faiss.write_index(vectors, str(path))
+    except RuntimeError as error:
+        raise OSError(errno.ENOSPC, str(error).strip()) from error
+
+
 def _read_lines(path: Path) -> list[dict[str, Any]]:
     with path.open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
@@ -228,10 +238,13 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
 def _manifest(build: Path) -> Manifest:
     path = build / MANIFEST
     try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
+        data = json.loads(path.read_bytes())
+        if data["format"] != FORMAT:  # another format may have other fields
+            raise _stale("格式", "format", str(data["format"]), str(FORMAT))
+        manifest = Manifest.model_validate(data)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise _corrupt(path) from error
-    if manifest.format == FORMAT and manifest.build != build.name:
+    if manifest.build != build.name:
         raise _corrupt(path)
     return manifest
 
@@ -239,7 +252,6 @@ def _manifest(build: Path) -> Manifest:
 def _require_match(manifest: Manifest, segmenter: Segmenter, encoder: Encoder) -> None:
     """Refuse by name a build that does not fit what is running."""
     built_and_running = {
-        "格式 format": (str(manifest.format), str(FORMAT)),
         "编码模型 model": (manifest.model_sha256, encoder.sha256),
         "维度 dim": (str(manifest.dim), str(encoder.dim)),
         "分词词典 dictionary": (manifest.segmenter_sha256, segmenter.sha256),
@@ -247,12 +259,25 @@ def _require_match(manifest: Manifest, segmenter: Segmenter, encoder: Encoder) -
     for name, (built, running) in built_and_running.items():
         if built != running:
             chinese, english = name.split()
-            raise IndexStale(
-                f"索引是用另一个{chinese}建立的（{built[:12]}，现在是 {running[:12]}）。"
-                "请运行 qa rebuild 重建索引。",
-                f"The index was built with another {english} ({built[:12]}, running "
-                f"{running[:12]}). Run `qa rebuild`.",
-            )
+            raise _stale(chinese, english, built, running)
+
+
+def _stale(chinese: str, english: str, built: str, running: str) -> IndexStale:
+    return IndexStale(
+        f"索引是用另一个{chinese}建立的（{built[:12]}，现在是 {running[:12]}）。"
+        "请运行 qa rebuild 重建索引。",
+        f"The index was built with another {english} ({built[:12]}, running {running[:12]}). "
+        "Run `qa rebuild`.",
+    )
+
+
+def _is_whole(build: Path) -> bool:
+    try:
+        for name, digest in _manifest(build).files.items():
+            _require_digest(build / name, digest)
+    except (IndexCorrupt, IndexStale):
+        return False
+    return True
 
 
 def _require_digest(path: Path, digest: str) -> None:
@@ -272,10 +297,17 @@ def _corrupt(path: Path) -> IndexCorrupt:
 
 
 def _put_in_place(temporary: Path, build: Path) -> None:
-    """Give a finished build its name, replacing what is left of a damaged one."""
+    """Give a finished build its name.
+
+    The same build may be there already, and be the one in service: it is left alone. Only one
+    whose files are not what its manifest says is moved aside, and deleted once replaced.
+    """
     if build.exists():
-        shutil.rmtree(build)
+        if _is_whole(build):
+            return
+        os.rename(build, build.with_name(f"{_UNFINISHED}{build.name}"))
     os.rename(temporary, build)
+    shutil.rmtree(build.with_name(f"{_UNFINISHED}{build.name}"), ignore_errors=True)
     _sync(build.parent)
 
 
@@ -292,7 +324,8 @@ def _switch(folder: Path, name: str) -> None:
     os.replace(pointer, folder / CURRENT)
     _sync(folder)
     for build in (folder / BUILDS).iterdir():
-        if build.name not in (name, previous):
+        # Never what somebody else put there.
+        if _NAME.fullmatch(build.name) and build.name not in (name, previous):
             shutil.rmtree(build, ignore_errors=True)
 
 

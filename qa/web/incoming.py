@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from qa.answer import Question
 from qa.errors import (
     BadK,
+    BadRequest,
     BodyTooLarge,
     MalformedJson,
     QuestionEmpty,
@@ -82,6 +84,8 @@ def _body(settings: Settings) -> bytes:
         data = request.get_data()
     except RequestEntityTooLarge as error:
         raise BodyTooLarge(settings.max_body_bytes) from error
+    except (ParseException, OSError) as error:  # chunks that are not chunks
+        raise BadRequest from error
     # Where no length was declared, werkzeug stops reading at the limit without a word.
     if request.content_length is None and len(data) >= settings.max_body_bytes:
         raise BodyTooLarge(settings.max_body_bytes)
