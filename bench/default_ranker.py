@@ -13,9 +13,8 @@ import numpy as np
 
 from qa import index
 from qa.calibrate import OFFSET, SLOPE, fit
-from qa.corpus import read
+from qa.corpus import OFF_TOPIC, read
 from qa.embed import open_encoder
-from qa.index.build import OFF_TOPIC
 from qa.paths import CORPUS
 from qa.rank import RETRIEVAL_FEATURES
 from qa.search import Query, gather

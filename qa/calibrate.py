@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from qa.corpus import OFF_TOPIC
 from qa.index import Index
-from qa.index.build import OFF_TOPIC, TrainingSet
+from qa.index.build import TrainingSet
 from qa.rank import DEFAULT_RANKER, RETRIEVAL_FEATURES, Ranker, fit_logistic
 from qa.search import Candidates, Query, gather
 

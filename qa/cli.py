@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,8 @@ def cli() -> None:
 @_MODEL
 def serve(**flags: Any) -> None:
     """启动网页和 /ask 接口；还没有索引时先建立。"""
+    # One question needs no team of threads; faiss reads this when it is first imported.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from qa.errors import IndexMissing
     from qa.index import current
     from qa.web.server import serve as run

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qa.corpus import Passage
+from qa.corpus import OFF_TOPIC, Passage
 from qa.index import Index
-from qa.index.build import OFF_TOPIC, TrainingSet
+from qa.index.build import TrainingSet
 from qa.rank import FEATURES, TOPIC_FEATURES
 from qa.segment import Segments
 

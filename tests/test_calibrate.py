@@ -1,8 +1,7 @@
 """The ranker is learned from questions that neither it nor the encoder has seen."""
 
 from qa import calibrate, index
-from qa.corpus import read
-from qa.index.build import OFF_TOPIC
+from qa.corpus import OFF_TOPIC, read
 from qa.rank import DEFAULT_RANKER
 
 

@@ -617,3 +617,10 @@ def test_no_step_is_ever_cut_and_only_what_cannot_be_cut_is_long(texts):
     for passage in found:
         if len(passage) > LONGEST_PASSAGE:
             assert passage in texts or len(sentences(passage)) == 1
+
+
+@pytest.mark.parametrize("name", ["？.txt", "off-topic.txt"])
+def test_a_file_name_that_makes_no_id_is_a_fault(tmp_path, name):
+    (tmp_path / name).write_text("一段话。", "utf-8")
+    with pytest.raises(CorpusInvalid, match=f"{name}:1"):
+        read(tmp_path)

@@ -23,7 +23,6 @@ HTTP_EXAMPLE = re.compile(r"```\ncurl .+? -d '(.+?)'\n```\n\n.+?\n\n```json\n(.+
 COMMAND_LINE_ONLY = {
     "setting_invalid",
     "corpus_missing",
-    "corpus_invalid",
     "judged_invalid",
     "training_data_missing",
     "index_locked",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# What the classifier calls questions that no document answers; no document has this id.
+OFF_TOPIC = "off-topic"
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:

@@ -15,13 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from qa import paths
 from qa.corpus import markdown, plain
-from qa.corpus.model import Chapter, Contact, Corpus, Document, OffTopic, Passage
+from qa.corpus.model import OFF_TOPIC, Chapter, Contact, Corpus, Document, OffTopic, Passage
 from qa.corpus.split import Section, passages
 from qa.errors import CorpusInvalid, CorpusMissing, Fault
 
 GUIDANCE = "guidance"
 CHAPTERS = "chapters.yaml"
-OFF_TOPIC = "off-topic.tsv"
+OFF_TOPIC_FILE = "off-topic.tsv"
 CONTACTS = "contacts.yaml"
 NEVER = "never-write.txt"
 SUFFIXES = (".md", ".txt")
@@ -106,7 +106,7 @@ def read(folder: Path) -> Corpus:
         except _Faulty as faulty:
             faults.append(faulty.fault)
     faults += _duplicates(documents)
-    extra = [_own_or_shipped(folder, name) for name in (CHAPTERS, OFF_TOPIC, CONTACTS, NEVER)]
+    extra = [_own_or_shipped(folder, name) for name in (CHAPTERS, OFF_TOPIC_FILE, CONTACTS, NEVER)]
     chapters = _or_fault(_chapters, extra[0], faults)
     off_topic = _or_fault(_off_topic, extra[1], faults)
     contacts = _or_fault(_contacts, extra[2], faults)
@@ -189,6 +189,8 @@ def _document(file: _File, folder: Path) -> Document:
         raise _Faulty(file.path, body_line, "没有正文。", "there is no text below the head.")
     stem = Path(file.path).stem
     id = head.id if head and head.id else (stem if head else _slug(file.path))
+    if not id or id == OFF_TOPIC:
+        raise _Faulty(file.path, 1, "请换一个文件名。", "the file needs another name.")
     if head and id != stem:
         raise _Faulty(
             file.path,
@@ -383,7 +385,7 @@ def _off_topic(path: Path) -> tuple[OffTopic, ...]:
         kind, tab, text = line.partition("\t")
         if not tab or kind not in ("near", "far") or not text.strip():
             raise _Faulty(
-                OFF_TOPIC,
+                OFF_TOPIC_FILE,
                 number,
                 "每行应是 near 或 far、制表符、问题。",
                 "each line must be near or far, a tab, a question.",

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from qa import classify
 from qa.classify import TopicClassifier
-from qa.corpus import Contact, Corpus, Passage
+from qa.corpus import OFF_TOPIC, Contact, Corpus, Passage
 from qa.embed import Encoder
 from qa.rank import Ranker
 from qa.segment import Segmenter, Segments
@@ -24,7 +24,6 @@ from qa.segment import Segmenter, Segments
 # Raised when a file of a build changes its meaning; an older build is then refused by name.
 FORMAT = 1
 METRIC = "inner_product"
-OFF_TOPIC = "off-topic"  # the class of questions that the guidance does not answer
 LONGEST_GRAM = 2
 # Of words beside character n-grams in BM25; 0.25 to 0.5 were best on dev (docs/evaluation.md).
 WORD_WEIGHT = np.float32(0.25)

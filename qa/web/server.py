@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import socket
 from contextlib import suppress
 from http import HTTPStatus
@@ -43,8 +42,6 @@ def serve(settings: Settings) -> None:
     """
     listener = _listen(settings)
     _log_to_stderr()
-    # One question needs no team of threads; only in time where faiss is not loaded yet.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     _Server(settings, listener).run()
 
 
