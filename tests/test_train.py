@@ -1,15 +1,18 @@
 """Training, on data made small enough for seconds."""
 
 import gzip
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
 
-from qa.corpus import read
+from qa.corpus import Rendering, read
 from qa.embed import StaticEncoder
 from qa.errors import TrainingDataMissing
 from qa.train import HELD_OUT_EVERY, data, train
+from qa.train.learning import Batches, Run, losses
+from qa.train.recipe import Recipe
 from qa.train.rows import frequencies, vocabulary
 
 PAIRS = [
@@ -21,6 +24,14 @@ PAIRS = [
 GLOSSES = (
     "逾期 逾期 [yu2 qi1] /to be overdue/exceed the time limit/\n利息 利息 [li4 xi1] /interest/\n"
 )
+# Of the fixture's variants 过了时间还能回吗 is held out: it is the fourth of its topic.
+RENDERED = [
+    Rendering("几天内要回电话", "Within how many days must I call back?"),
+    Rendering("过了时间还能回吗", "Can I still reply after the deadline?"),
+    Rendering("核实之前不要点链接。", "Do not tap the link before you have verified it."),
+]
+# Made data has each text once and few of them: real sizes would leave hardly a token or step.
+SMALL = Recipe(batch=8, fewest_words=1, fewest_characters=1)
 SENTENCES = [("我逾期了。", "I am overdue."), ("利息太高。", "The interest is too high.")] * 4
 
 
@@ -47,13 +58,10 @@ def silent(what, done, of):
 
 
 @pytest.fixture
-def trained(source, corpus_folder, segmenter, tmp_path, monkeypatch):
-    # Made data has each text once and few of them: real sizes would leave hardly a token or step.
-    monkeypatch.setattr("qa.train.learning.BATCH", 8)
-    monkeypatch.setattr("qa.train.rows.FEWEST_WORDS", 1)
-    monkeypatch.setattr("qa.train.rows.FEWEST_CHARACTERS", 1)
-    report = train(source, read(corpus_folder), segmenter, tmp_path / "model", 0, silent)
-    return report, StaticEncoder(tmp_path / "model", segmenter)
+def trained(source, corpus_folder, segmenter, tmp_path):
+    folder = tmp_path / "model"
+    report = train(source, read(corpus_folder), RENDERED, segmenter, folder, SMALL, silent)
+    return report, StaticEncoder(folder, segmenter)
 
 
 def test_the_model_brings_pairs_together(trained):
@@ -83,7 +91,7 @@ def test_every_fourth_variant_is_kept_from_the_encoder(trained, corpus_folder):
 
 def test_the_same_seed_gives_the_same_model(source, corpus_folder, segmenter, tmp_path):
     reports = [
-        train(source, read(corpus_folder), segmenter, tmp_path / name, 1, silent)
+        train(source, read(corpus_folder), RENDERED, segmenter, tmp_path / name, SMALL, silent)
         for name in ("first", "second")
     ]
     assert reports[0].sha256 == reports[1].sha256
@@ -91,7 +99,7 @@ def test_the_same_seed_gives_the_same_model(source, corpus_folder, segmenter, tm
 
 def test_a_missing_file_is_named_and_nothing_is_written(corpus_folder, segmenter, tmp_path):
     with pytest.raises(TrainingDataMissing, match=r"train.*stard_train\.tsv\.gz"):
-        train(tmp_path, read(corpus_folder), segmenter, tmp_path / "model", 0, silent)
+        train(tmp_path, read(corpus_folder), (), segmenter, tmp_path / "model", SMALL, silent)
     assert not (tmp_path / "model").exists()
 
 
@@ -108,4 +116,68 @@ def test_glosses_are_freed_of_cross_references(source):
 def test_the_corpus_counts_for_more_in_the_vocabulary():
     outside = frequencies([("常见", "词")] * 5 + [("罕见",)])
     own = frequencies([("花呗", "花", "呗")])
-    assert vocabulary(outside, own) == ["呗", "花", "词", "花呗", "常见"]
+    assert vocabulary(outside, own, Recipe()) == ["呗", "花", "词", "花呗", "常见"]
+    assert vocabulary(outside, own, Recipe(most_tokens=2)) == ["呗", "花"]
+
+
+def test_renderings_of_held_out_variants_are_left_out(corpus_folder):
+    kept = data.renderings(read(corpus_folder), RENDERED, HELD_OUT_EVERY)
+    assert [pair.left for pair in kept] == ["几天内要回电话", "核实之前不要点链接。"]
+
+
+def test_every_fourth_off_topic_question_is_kept_from_the_encoder(source, corpus_folder):
+    material = data.gather(source, read(corpus_folder), RENDERED, HELD_OUT_EVERY)
+    assert material.off_topic == ["怎么开通花呗", "离婚要什么手续", "红烧肉怎么做"]
+
+
+def test_off_topic_questions_count_as_seen_where_they_are_learned_from(
+    source, corpus_folder, segmenter, tmp_path
+):
+    for size in (0, 2):
+        folder, recipe = tmp_path / str(size), replace(SMALL, off_topic=size)
+        train(source, read(corpus_folder), RENDERED, segmenter, folder, recipe, silent)
+        encoder = StaticEncoder(folder, segmenter)
+        assert encoder.has_seen("红烧肉怎么做") == (size > 0)
+        assert not encoder.has_seen("今天天气怎么样")
+
+
+@pytest.fixture
+def run(source, corpus_folder, segmenter):
+    """Return a function: recipe -> the losses of a training and how often each is learned."""
+    import torch
+
+    material = data.gather(source, read(corpus_folder), RENDERED, HELD_OUT_EVERY)
+    batches = Batches.cut(material, segmenter, silent)
+    words = vocabulary(frequencies(batches.outside), frequencies(batches.own), SMALL)
+    rng = np.random.default_rng(0)
+    rows = torch.from_numpy(rng.normal(size=(len(words), 256)).astype(np.float32))
+    teacher = rng.normal(size=(len(material.english), 256)).astype(np.float32)
+    table = torch.nn.EmbeddingBag.from_pretrained(rows, freeze=False, mode="sum")
+    number = {word: i for i, word in enumerate(words)}
+
+    def made(recipe):
+        shared = Run(table, number, recipe, np.random.default_rng(0))
+        return list(losses(shared, batches, teacher))
+
+    return made
+
+
+def test_renderings_are_a_teacher_s_loss_of_their_own(run):
+    (without, with_them) = (run(replace(SMALL, english_repeats=times)) for times in (0, 256))
+    assert len(with_them) == len(without) + 1
+    loss, count = with_them[len(data.SOURCES) + 1]
+    assert count == pytest.approx(SMALL.passes * 256 * 2 / SMALL.translation_batch)
+    assert float(loss().detach()) > 0
+
+
+def test_off_topic_questions_make_the_topics_loss_larger(run):
+    alone, beside = (run(replace(SMALL, off_topic=size, dropout=0.0))[-2][0] for size in (0, 3))
+    assert float(beside().detach()) > float(alone().detach())
+
+
+def test_a_model_has_the_dimensions_of_its_recipe(source, corpus_folder, segmenter, tmp_path):
+    recipe = replace(SMALL, dim=8, lengths=((8, 1.0),))
+    report = train(source, read(corpus_folder), (), segmenter, tmp_path / "m", recipe, silent)
+    encoder = StaticEncoder(tmp_path / "m", segmenter)
+    assert (report.dim, encoder.dim) == (8, 8)
+    assert encoder.name.endswith("-8")

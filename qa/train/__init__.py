@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from qa.corpus import Corpus
+from qa.corpus import Corpus, Rendering
 from qa.embed import save_static
 from qa.index.build import Progress
 from qa.segment import Segmenter
-from qa.train import data
+from qa.train.data import Material, gather
 from qa.train.learning import Batches, fit
-from qa.train.rows import first_rows, frequencies, vocabulary
+from qa.train.recipe import Recipe
+from qa.train.rows import Float, first_rows, frequencies, vocabulary
 
-NAME = "mediation-notice-static-256"
+NAME = "mediation-notice-static"
 # Of each topic's question variants, every fourth is kept from the encoder: the ranker, which must
 # not judge the encoder by questions that it has learned, is fitted on these (ADR 0009).
 HELD_OUT_EVERY = 4
@@ -48,9 +50,10 @@ class TrainingReport:
 def train(
     source: Path,
     corpus: Corpus,
+    rendered: Iterable[Rendering],
     segmenter: Segmenter,
     out: Path,
-    seed: int,
+    recipe: Recipe,
     progress: Progress,
 ) -> TrainingReport:
     """Train an encoder and write it as a model folder.
@@ -58,29 +61,35 @@ def train(
     Args:
         source: folder with ``train/``: the outside pairs, glosses and translations.
         corpus: its documents' questions and passages are learned too; it may have none.
-        seed: the same seed on the same machine gives the same model.
+        rendered: texts of the corpus with their English.
 
     Raises:
         TrainingDataMissing: a file of the source, or the teacher's package, is not there.
     """
     start = time.perf_counter()
-    pairs = {name: data.pairs(source, name) for name in data.SOURCES}
-    translations = data.translations(source)
-    topics = data.topics(corpus, HELD_OUT_EVERY)
-    batches = Batches.cut(pairs, translations, topics, segmenter, progress)
-    words = vocabulary(frequencies(batches.outside), frequencies(batches.own))
-    rows, teacher = first_rows(
-        words, batches, data.glosses(source), [pair.right for pair in translations], progress
-    )
-    rows = fit(rows, words, batches, teacher, seed, progress)
-    learned = [question for topic in topics for question in topic.questions]
-    save_static(out, NAME, dict(zip(words, rows, strict=True)), learned)
+    material = gather(source, corpus, rendered, HELD_OUT_EVERY)
+    batches = Batches.cut(material, segmenter, progress)
+    words, rows = learn(material, batches, recipe, progress)
+    seen = material.questions + (material.off_topic if recipe.off_topic else [])
+    save_static(out, f"{NAME}-{recipe.dim}", dict(zip(words, rows, strict=True)), seen)
+    known = sum(len(document.questions) + 1 for document in corpus.documents)
     return TrainingReport(
         folder=out,
         tokens=len(words),
         dim=rows.shape[1],
-        questions=len(learned),
-        held_out=sum(len(document.questions) + 1 for document in corpus.documents) - len(learned),
+        questions=len(material.questions),
+        held_out=known - len(material.questions),
         seconds=time.perf_counter() - start,
         sha256=hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest(),
     )
+
+
+def learn(
+    material: Material, batches: Batches, recipe: Recipe, progress: Progress
+) -> tuple[list[str], Float]:
+    """Return the tokens and their rows, (tokens, dim)."""
+    words = vocabulary(frequencies(batches.outside), frequencies(batches.own), recipe)
+    rows, teacher = first_rows(
+        words, batches, material.glosses, material.english, recipe.dim, progress
+    )
+    return words, fit(rows, words, batches, teacher, recipe, progress)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qa.corpus import Corpus
+from qa.corpus import Corpus, Rendering
 from qa.errors import TrainingDataMissing
 from qa.normalise import normalise
 
@@ -44,6 +44,51 @@ class Topic:
     passages: tuple[str, ...]  # each with its title, and without
 
 
+@dataclass(frozen=True, slots=True)
+class Material:
+    """All that is learned from, as text."""
+
+    pairs: dict[str, list[Pair]]  # by source
+    translations: list[Pair]  # Chinese, English
+    renderings: list[Pair]  # Chinese of the corpus, English
+    glosses: dict[str, list[str]]
+    topics: list[Topic]
+    off_topic: list[str]
+
+    @property
+    def questions(self) -> list[str]:
+        """The corpus's questions, titles included."""
+        return [question for topic in self.topics for question in topic.questions]
+
+    @property
+    def english(self) -> list[str]:
+        """The English side of the translations, then of the renderings."""
+        return [pair.right for pair in (*self.translations, *self.renderings)]
+
+
+def gather(
+    source: Path, corpus: Corpus, rendered: Iterable[Rendering], held_out_every: int
+) -> Material:
+    """Return what is learned from.
+
+    Args:
+        source: folder with ``train/``.
+        held_out_every: of each topic's question variants and of the off-topic questions, every so
+            manieth is left out, together with what renders it in English.
+
+    Raises:
+        TrainingDataMissing: a file of the source is not there.
+    """
+    return Material(
+        pairs={name: pairs(source, name) for name in SOURCES},
+        translations=translations(source),
+        renderings=renderings(corpus, rendered, held_out_every),
+        glosses=glosses(source),
+        topics=topics(corpus, held_out_every),
+        off_topic=list(_kept([question.text for question in corpus.off_topic], held_out_every)),
+    )
+
+
 def topics(corpus: Corpus, held_out_every: int) -> list[Topic]:
     """Return the corpus as the encoder meets it in the index: passages with title and heading.
 
@@ -66,7 +111,17 @@ def topics(corpus: Corpus, held_out_every: int) -> list[Topic]:
     ]
 
 
-def _kept(questions: tuple[str, ...], held_out_every: int) -> tuple[str, ...]:
+def renderings(corpus: Corpus, rendered: Iterable[Rendering], held_out_every: int) -> list[Pair]:
+    """Return the renderings of texts that are not held out, Chinese and English."""
+    held_out = {
+        question
+        for document in corpus.documents
+        for question in {*document.questions}.difference(_kept(document.questions, held_out_every))
+    }
+    return [Pair(one.chinese, one.english) for one in rendered if one.chinese not in held_out]
+
+
+def _kept(questions: Sequence[str], held_out_every: int) -> tuple[str, ...]:
     return tuple(q for i, q in enumerate(questions, 1) if i % held_out_every)
 
 

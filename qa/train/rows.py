@@ -13,15 +13,11 @@ import numpy as np
 from qa.embed import encode_in_batches
 from qa.errors import TrainingDataMissing
 from qa.index.build import Progress
+from qa.train.recipe import Recipe
 
 if TYPE_CHECKING:
     from qa.train.learning import Batches
 
-DIM = 256
-MOST_TOKENS = 40000
-FEWEST_WORDS = 3  # texts that a word must stand in
-FEWEST_CHARACTERS = 4
-OWN_WEIGHT = 20  # a text of the corpus counts as so many
 SVD_ROUNDS = 2
 
 Tokens = tuple[str, ...]
@@ -36,13 +32,13 @@ def frequencies(texts: Iterable[Tokens]) -> Counter[str]:
     return counts
 
 
-def vocabulary(outside: Counter[str], own: Counter[str]) -> list[str]:
+def vocabulary(outside: Counter[str], own: Counter[str], recipe: Recipe) -> list[str]:
     """Return the tokens that get a row: characters first, then words by frequency."""
-    counts = outside + Counter({token: OWN_WEIGHT * seen for token, seen in own.items()})
+    counts = outside + Counter({token: recipe.own_weight * seen for token, seen in own.items()})
     ranked = sorted(counts, key=lambda token: (-counts[token], token))
-    characters = [t for t in ranked if len(t) == 1 and counts[t] >= FEWEST_CHARACTERS]
-    words = [t for t in ranked if len(t) > 1 and counts[t] >= FEWEST_WORDS]
-    return (characters + words)[:MOST_TOKENS]
+    characters = [t for t in ranked if len(t) == 1 and counts[t] >= recipe.fewest_characters]
+    words = [t for t in ranked if len(t) > 1 and counts[t] >= recipe.fewest_words]
+    return (characters + words)[: recipe.most_tokens]
 
 
 def first_rows(
@@ -50,9 +46,10 @@ def first_rows(
     batches: Batches,
     glosses: dict[str, list[str]],
     english: Sequence[str],
+    dim: int,
     progress: Progress,
 ) -> tuple[Float, Float]:
-    """Return the first rows, (tokens, DIM), and the teacher's vectors of ``english``, (n, DIM).
+    """Return the first rows, (tokens, dim), and the teacher's vectors of ``english``, (n, dim).
 
     A token's row is the mean of the English teacher's vectors of its senses; a token without a
     gloss gets what ridge regression makes of its LSA row. Both are reduced together with the
@@ -67,16 +64,16 @@ def first_rows(
     sentences = taught[len(senses) :]
     meaning, sentences = meaning - meaning.mean(axis=0), sentences - sentences.mean(axis=0)
     _, _, axes = np.linalg.svd(np.concatenate([meaning, sentences]), full_matrices=False)
-    meaning, sentences = _unit(meaning @ axes[:DIM].T), _unit(sentences @ axes[:DIM].T)
-    topical, idf = _lsa(words, batches.texts)
+    meaning, sentences = _unit(meaning @ axes[:dim].T), _unit(sentences @ axes[:dim].T)
+    topical, idf = _lsa(words, batches.texts, dim)
     rows = _unit(topical) @ _ridge(_unit(topical)[known], meaning)
     rows[known] = meaning
     progress("teacher", 1, 1)
     return (rows * idf[:, None]).astype(np.float32), sentences.astype(np.float32)
 
 
-def _lsa(words: Sequence[str], texts: Sequence[Tokens]) -> tuple[Float, Float]:
-    """Return latent semantic rows, (tokens, DIM), and the idf of each token."""
+def _lsa(words: Sequence[str], texts: Sequence[Tokens], dim: int) -> tuple[Float, Float]:
+    """Return latent semantic rows, (tokens, dim), and the idf of each token."""
     from scipy.sparse import csr_array
     from sklearn.preprocessing import normalize
     from sklearn.utils.extmath import randomized_svd
@@ -89,7 +86,7 @@ def _lsa(words: Sequence[str], texts: Sequence[Tokens]) -> tuple[Float, Float]:
     columns = [token for count in counts for token in count]
     values = [(1 + math.log(n)) * idf[t] for count in counts for t, n in count.items()]
     matrix = normalize(csr_array((values, (rows, columns)), (len(texts), len(words))))
-    dim = min(DIM, min(matrix.shape) - 1)
+    dim = min(dim, min(matrix.shape) - 1)
     _, strength, axes = randomized_svd(matrix, dim, n_iter=SVD_ROUNDS, random_state=0)
     return (axes.T * strength).astype(np.float32), idf.astype(np.float32)
 
