@@ -8,13 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote as quote_address
 
-from qa.corpus import Contact, Passage
+from qa.corpus import Contact, Passage, Reply, Urgent
+from qa.danger import danger
 from qa.embed import Encoder, open_encoder
 from qa.errors import BadK, NotFound, QuestionEmpty, QuestionTooLong
+from qa.focus import Found, find
 from qa.highlight import Highlighter
 from qa.index import Index, Topic, load
+from qa.message import Rules, Window
 from qa.normalise import normalise
-from qa.search import Query, search
+from qa.repair import Repairer
+from qa.search import Hit, Query
 from qa.segment import Segmenter
 from qa.settings import Settings
 
@@ -59,6 +63,7 @@ class Quote:
     score: float  # probability that it answers, in [0, 1]
     passage: Passage
     highlights: tuple[tuple[int, int], ...]  # spans of passage.text, in order, not overlapping
+    part: int | None  # 1-based place in ``Answer.parts`` of what it answers first
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +72,53 @@ class Answer:
 
     question: Question
     status: str  # "answered" | "uncertain" | "unanswered"
-    confidence: float  # calibrated probability that the first passage answers, in [0, 1]
-    quotes: tuple[Quote, ...]  # empty when unanswered
+    confidence: float  # calibrated probability that the first ranked passage answers, in [0, 1]
+    quotes: tuple[Quote, ...]  # empty when unanswered; those of ``urgent`` first, beyond k
     related: tuple[Topic, ...]
-    contacts: tuple[Contact, ...]  # empty when answered
+    contacts: tuple[Contact, ...]  # those of ``urgent`` first; else empty when answered
+    urgent: Urgent | None  # the danger that the message speaks of
+    reply: Reply | None  # what is said to a message that asks nothing
+    understood: str | None  # the question as it was searched, where it was put right
+    parts: tuple[str, ...]  # the questions of a message that asks several, as searched; else empty
     build: str
     passages: int  # in the build
+
+    @property
+    def leads(self) -> tuple[Quote, ...]:
+        """The passages shown first: of the danger's topics, else the best for one question."""
+        if self.urgent:
+            return tuple(q for q in self.quotes if q.passage.topic in self.urgent.topics)
+        return () if self.parts else self.quotes[:1]
+
+    @property
+    def by_part(self) -> tuple[tuple[str, Quote | None], ...]:
+        """The questions of a message that asks several, each with its passage if that is given."""
+        given = {quote.part: quote for quote in self.quotes}
+        return tuple((part, given.get(n)) for n, part in enumerate(self.parts, 1))
+
+    @property
+    def others(self) -> tuple[Quote, ...]:
+        """The passages that are neither first nor of a part."""
+        leads = self.leads
+        return tuple(q for q in self.quotes if q.part is None and q not in leads)
+
+    @property
+    def searched(self) -> str | None:
+        """What was searched, where that is not what was typed."""
+        return None if self.understood == self.question.text else self.understood
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a message was taken for, and what was found for it."""
+
+    text: str  # as searched: normalised and put right
+    found: tuple[Found, ...]  # best first, the topics of ``urgent`` before all
+    parts: tuple[Window, ...]  # the questions of a message that asks several
+    urgent: Urgent | None
+    reply: Reply | None
+    confidence: float  # probability that the first ranked hit answers
+    status: str  # "answered" | "uncertain" | "unanswered"
 
 
 @dataclass(frozen=True)
@@ -83,9 +129,17 @@ class Engine:
     segmenter: Segmenter
     encoder: Encoder
     highlighter: Highlighter = field(init=False, repr=False)
+    repairer: Repairer = field(init=False, repr=False)
+    rules: Rules = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "highlighter", Highlighter(self.segmenter, self.encoder))
+        made = {
+            "highlighter": Highlighter(self.segmenter, self.encoder),
+            "repairer": Repairer(self.index.vocabulary, self.segmenter),
+            "rules": Rules(self.index.urgent, self.index.replies),
+        }
+        for name, part in made.items():
+            object.__setattr__(self, name, part)
 
     @classmethod
     def open(cls, settings: Settings) -> Engine:
@@ -99,35 +153,63 @@ class Engine:
 
     def ask(self, question: Question) -> Answer:
         """Return the answer: the same bytes for the same question and build."""
-        segments = self.segmenter.question(question.text)
-        query = Query(segments, self.encoder.encode_query(question.text))
-        hits = search(self.index, query, question.k)
-        confidence = hits[0].score if hits else 0.0
-        assert self.index.ranker is not None
-        status = self.index.ranker.status(confidence)
-        quotes = (
-            ()
-            if status == "unanswered"
-            else tuple(
-                Quote(
-                    hit.rank,
-                    hit.score,
-                    hit.passage,
-                    self.highlighter.spans(query, hit.passage.text),
-                )
-                for hit in hits
-            )
-        )
+        findings = self.read(question.text, question.k)
+        asked, urgent, reply = normalise(question.text).text, findings.urgent, findings.reply
+        silent = findings.status == "unanswered"
+        found = () if silent else findings.found
+        quotes = tuple(self._quote(rank, one) for rank, one in enumerate(found, 1))
+        put_right = findings.text != asked and not reply and not urgent
         return Answer(
             question=question,
-            status=status,
-            confidence=confidence,
+            status=findings.status,
+            confidence=findings.confidence,
             quotes=quotes,
             related=self._related(quotes),
-            contacts=() if status == "answered" else self.index.contacts,
+            contacts=self._contacts(findings.status, urgent),
+            urgent=urgent,
+            reply=reply,
+            understood=findings.text if put_right else None,
+            parts=() if silent else tuple(part.text for part in findings.parts),
             build=self.index.manifest.build,
             passages=len(self.index),
         )
+
+    def read(self, message: str, k: int) -> Findings:
+        """Return what is found for a message, also where too little to be shown.
+
+        Args:
+            k: how many hits at most for each question of the message; an urgent message's own
+                topics come on top.
+        """
+        asked = normalise(message).text
+        text = self.repairer.repair(asked)
+        reply = self.rules.reply(asked)
+        if reply and not reply.phrases:  # letters that mean nothing, unless they are pinyin
+            reply = self.rules.reply(text)
+        # A mere greeting is what it is like in every message, dangerous ones too.
+        classifier = None if reply else self.index.danger
+        urgent = danger(self.rules, classifier, self.segmenter, asked, text)
+        reply = None if urgent else reply
+        found, parts = ([], []) if reply else self._find(text, k)
+        confidence = found[0].hit.score if found else 0.0
+        status = self.status(confidence)
+        if urgent:
+            shown = found if status != "unanswered" else []
+            status, found = "answered", self._first(urgent, shown, self._query(text))
+        return Findings(text, tuple(found), tuple(parts), urgent, reply, confidence, status)
+
+    def query(self, text: str) -> Query:
+        """Return a text put right, cut and encoded, as it is searched."""
+        return self._query(self._meant(text))
+
+    def rank(self, text: str, k: int) -> list[Hit]:
+        """Return at most k hits for a text, best first, whatever would be said of them."""
+        return [one.hit for one in self.read(text, k).found]
+
+    def status(self, confidence: float) -> str:
+        """Return "answered", "uncertain" or "unanswered"."""
+        assert self.index.ranker is not None
+        return self.index.ranker.status(confidence)
 
     def topic(self, id: str) -> tuple[Topic, tuple[Passage, ...]]:
         """Return a topic and its passages in reading order.
@@ -139,6 +221,35 @@ class Engine:
             raise NotFound
         rows = self.index.rows_of_topic[id]
         return self.index.topic[id], tuple(self.index.passages[row] for row in rows)
+
+    def _meant(self, text: str) -> str:
+        return self.repairer.repair(normalise(text).text)
+
+    def _query(self, text: str) -> Query:
+        return Query(self.segmenter.question(text), self.encoder.encode_query(text))
+
+    def _find(self, text: str, k: int) -> tuple[list[Found], list[Window]]:
+        """Return at most k hits for a text put right, and its questions if it asks several."""
+        return find(self.index, self.rules.without_courtesies(text), self._query, k)
+
+    def _first(self, urgent: Urgent, found: Sequence[Found], query: Query) -> list[Found]:
+        """Return hits with the direct answers of a danger's topics before all others."""
+        scores = {one.hit.passage.topic: one.hit.score for one in found}
+        topics = [topic for topic in urgent.topics if topic in self.index.rows_of_topic]
+        leads = [self.index.passages[self.index.rows_of_topic[topic][0]] for topic in topics]
+        first = [Found(Hit(lead, scores.get(lead.topic, 0.0), {}), query) for lead in leads]
+        return [*first, *(one for one in found if one.hit.passage.topic not in topics)]
+
+    def _quote(self, rank: int, found: Found) -> Quote:
+        passage = found.hit.passage
+        spans = self.highlighter.spans(found.query, passage.text)
+        part = None if found.part is None else found.part + 1
+        return Quote(rank, found.hit.score, passage, spans, part)
+
+    def _contacts(self, status: str, urgent: Urgent | None) -> tuple[Contact, ...]:
+        if urgent:
+            return urgent.contacts
+        return () if status == "answered" else self.index.contacts
 
     def _related(self, quotes: Sequence[Quote]) -> tuple[Topic, ...]:
         """Return the topics that the first passage's topic points to and that are not shown."""
@@ -155,6 +266,18 @@ def open_tools(settings: Settings) -> tuple[Segmenter, Encoder]:
     return segmenter, open_encoder(settings.model, segmenter)
 
 
+def how_many(parts: Sequence[object]) -> str:
+    """Return a heading: 您问了两件事."""
+    count = "零一两三四五六七八九十"[len(parts)] if len(parts) <= 10 else f" {len(parts)} "
+    return f"您问了{count}件事"
+
+
+def nth(number: int, part: str) -> str:
+    """Return what stands over the passage of a part, from 1: 第一问：“…”."""
+    place = "零一二三四五六七八九十"[number] if number <= 10 else f" {number} "
+    return f"第{place}问：“{part}”"
+
+
 def to_json(answer: Answer) -> dict[str, Any]:
     """Return an answer as `/ask` and ``qa ask --json`` give it (design: README, "/ask")."""
     return {
@@ -167,6 +290,10 @@ def to_json(answer: Answer) -> dict[str, Any]:
             {"number": contact.number, "name": contact.name, "for": contact.purpose}
             for contact in answer.contacts
         ],
+        "urgent": answer.urgent and {"kind": answer.urgent.kind, "says": answer.urgent.says},
+        "reply": answer.reply and {"kind": answer.reply.kind, "says": answer.reply.says},
+        "understood": answer.understood,
+        "parts": list(answer.parts),
         "index": {"build": answer.build, "passages": answer.passages},
         "notice": NOTICE,
     }
@@ -185,5 +312,6 @@ def _quote_json(quote: Quote) -> dict[str, Any]:
         "highlights": [list(span) for span in quote.highlights],
         "sources": list(passage.sources),
         "reviewed": passage.reviewed,
+        "part": quote.part,
         "url": f"/topics/{quote_address(passage.topic)}",
     }

@@ -15,6 +15,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,9 @@ DENSE = 0.3
 LONGEST_GRAM = 3
 # A feature seen in one question only says nothing about another.
 FEWEST_QUESTIONS = 2
+COMMON = 100  # questions from which a feature is multiplied as a dense column
+SMALL = 512  # rows of a matrix that is inverted at once
+WORD = "w:"  # before the name of a word, which is not an n-gram
 
 Float = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
@@ -39,6 +43,12 @@ class TopicClassifier:
     idf: Float  # (features,)
     weights: np.ndarray  # float16 (features, classes)
     dense: Float  # (dim, classes)
+    labels: np.ndarray  # int32 (questions,): the class of each training question
+    # The tf-idf of the training questions, feature by feature (CSC): those of feature f are
+    # places[starts[f]:starts[f + 1]], with values at the same places.
+    starts: np.ndarray  # int32 (features + 1,)
+    places: np.ndarray  # int32
+    values: np.ndarray  # float16
 
     def scores(self, segments: Segments, vector: Float) -> Float:
         """Return a score for each class, shape (classes,): near 1 for the right one, near 0 else.
@@ -51,54 +61,103 @@ class TopicClassifier:
         scores: Float = values @ self.weights[rows].astype(np.float32) + vector @ self.dense
         return scores
 
+    def similarities(self, segments: Segments) -> Float:
+        """Return the cosine of the tf-idf of a question with each training question's."""
+        rows, weights = _tfidf(_features(segments), self.features, self.idf)
+        spans = [slice(self.starts[row], self.starts[row + 1]) for row in rows]
+        if not spans:
+            return np.zeros(len(self.labels), np.float32)
+        places = np.concatenate([self.places[span] for span in spans])
+        values = np.concatenate(
+            [self.values[span] * weight for span, weight in zip(spans, weights, strict=True)]
+        )
+        found = np.bincount(places, values, minlength=len(self.labels))
+        return found.astype(np.float32)
+
+    def unknown_words(self, segments: Segments) -> float:
+        """Return the share of a question's words, stop words aside, that no other question has."""
+        words = {word for word, _ in segments.words if word not in segments.stop_words}
+        unknown = sum(f"{WORD}{word}" not in self.features for word in words)
+        return unknown / max(len(words), 1)
+
 
 def fit(
-    questions: Sequence[Segments], labels: Sequence[str], vectors: Float
+    questions: Sequence[Segments], labels: Sequence[str], vectors: Float, ridge: float = RIDGE
 ) -> tuple[TopicClassifier, Float]:
     """Return the classifier and its leave-one-out scores, shape (questions, classes).
 
     Args:
         questions: the training questions, cut.
         labels: the class of each.
-        vectors: their vectors, float32 (questions, dim), unit rows.
+        vectors: their vectors, float32 (questions, dim), unit rows; zeros to do without.
     """
     from scipy.sparse import csr_array
 
     counts = [_features(segments) for segments in questions]
     features, idf = _vocabulary(counts)
     matrix = csr_array(_entries(counts, features, idf), (len(counts), len(features)))
-    kernel = (matrix @ matrix.T).toarray() + DENSE * (vectors @ vectors.T)
+    kernel = _kernel(matrix) + DENSE * (vectors @ vectors.T)
+    kernel.flat[:: len(kernel) + 1] += ridge
     classes = tuple(sorted(set(labels)))
     number = {name: i for i, name in enumerate(classes)}
     targets = np.zeros((len(labels), len(classes)), np.float32)
-    targets[np.arange(len(labels)), [number[label] for label in labels]] = 1
-    inverse = _inverse(kernel)
-    dual = inverse @ targets
-    left_out = targets - dual / np.diag(inverse)[:, None]
+    classes_of = np.array([number[label] for label in labels], np.int32)
+    targets[np.arange(len(labels)), classes_of] = 1
+    factor = _inverse_factor(kernel)
+    dual = factor.T @ (factor @ targets)
+    left_out = targets - dual / np.square(factor).sum(axis=0)[:, None]
     weights = (matrix.T @ dual).astype(np.float16)
+    by_feature = matrix.tocsc()
+    by_feature.sort_indices()
     classifier = TopicClassifier(
-        classes, features, idf, weights, (DENSE * (vectors.T @ dual)).astype(np.float32)
+        classes=classes,
+        features=features,
+        idf=idf,
+        weights=weights,
+        dense=(DENSE * (vectors.T @ dual)).astype(np.float32),
+        labels=classes_of,
+        starts=by_feature.indptr.astype(np.int32),
+        places=by_feature.indices.astype(np.int32),
+        values=by_feature.data.astype(np.float16),
     )
     return classifier, left_out
 
 
-def _inverse(kernel: Float) -> Float:
-    """Return (kernel + RIDGE · I)⁻¹ of a symmetric positive kernel, by Cholesky.
+def _kernel(matrix: Any) -> Float:
+    """Return the inner products of the rows of a sparse matrix, (rows, rows).
 
-    Single precision is enough: the ridge bounds the condition number at a few thousand.
+    A product of sparse matrices spends its time on the few features that many questions have:
+    those are multiplied as a dense matrix.
     """
-    from scipy.linalg import lapack
+    common = np.diff(matrix.tocsc().indptr) >= COMMON
+    dense = matrix[:, common].toarray()
+    rare = matrix[:, ~common]
+    kernel: Float = dense @ dense.T
+    kernel += (rare @ rare.T).toarray()
+    return kernel
 
-    ridged = np.asfortranarray(kernel, np.float32)
-    ridged.flat[:: len(ridged) + 1] += RIDGE
-    factor, _ = lapack.spotrf(ridged, lower=1, overwrite_a=1)
-    lower, _ = lapack.spotri(factor, lower=1, overwrite_c=1)
-    inverse: Float = np.tril(lower) + np.tril(lower, -1).T
-    return inverse
+
+def _inverse_factor(matrix: Float) -> Float:
+    """Return L⁻¹, lower triangular, of a symmetric positive matrix L · Lᵀ.
+
+    By halves, so that nearly all work is multiplication of matrices, which is several times as
+    fast as LAPACK's own inversion. Single precision is enough: the ridge bounds the condition
+    number at a few thousand.
+    """
+    n = len(matrix)
+    if n <= SMALL:
+        return np.linalg.inv(np.linalg.cholesky(matrix))
+    half = n // 2
+    factor = np.zeros_like(matrix)
+    first = factor[:half, :half] = _inverse_factor(matrix[:half, :half])
+    below = matrix[half:, :half] @ first.T
+    second = factor[half:, half:] = _inverse_factor(matrix[half:, half:] - below @ below.T)
+    factor[half:, :half] = -(second @ below) @ first
+    return factor
 
 
 def _features(segments: Segments) -> Counter[str]:
-    words = (f"w:{word}" for word, _ in segments.words)
+    words = (f"{WORD}{word}" for word, _ in segments.words)
     return Counter((*segments.grams(LONGEST_GRAM), *words))
 
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from qa import __version__
 from qa.errors import CorpusInvalid, QAError
 
 if TYPE_CHECKING:
+    from qa.answer import Engine
     from qa.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_FOLDER = click.Path(path_type=Path)
 _CORPUS = click.option("--corpus", type=click.Path(path_type=Path), help="语料文件夹。")
 _INDEX = click.option("--index", type=click.Path(path_type=Path), help="索引文件夹。")
 _MODEL = click.option("--model", help="编码模型的名称或文件夹；不写就用自带模型。")
@@ -146,20 +150,50 @@ def check(as_json: bool, **flags: Any) -> None:
     "--fold", type=click.Choice(["dev", "test"]), default="dev", show_default=True, help="哪一组。"
 )
 @click.option("--misses", is_flag=True, help="列出第一段没答对的问题。")
+@click.option("--robust", is_flag=True, help="把问题换成错别字、繁体、长故事等写法再问一遍。")
+@click.option("--judged", type=_FOLDER, help="标注问题的文件夹（默认：语料里的 judged）。")
+@click.option("--data", type=_FOLDER, help="BEIR 格式的文件夹：用它的文档和问题衡量，不动索引。")
+@click.option(
+    "--html", type=click.File("w", encoding="utf-8", atomic=True), help="把报告写成一个网页文件。"
+)
 @_CORPUS
 @_INDEX
 @_MODEL
 @_JSON
-def evaluate(fold: str, misses: bool, as_json: bool, **flags: Any) -> None:
-    """用标注过的问题衡量检索效果。"""
-    from qa.answer import Engine
-    from qa.evaluate import evaluate as run
-    from qa.evaluate import read_judged
+@click.pass_context
+def evaluate(
+    context: click.Context,
+    /,
+    fold: str,
+    misses: bool,
+    robust: bool,
+    judged: Path | None,
+    data: Path | None,
+    html: TextIO | None,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """用标注过的问题衡量检索效果；指明 --model 而不指明 --index 时，在内存里另建索引。"""
+    from qa import evaluate as measuring
     from qa.terminal import show_evaluation
 
     settings = _settings(flags)
-    judged = read_judged(settings.corpus / "judged", fold)
-    evaluation = run(Engine.open(settings), judged, fold)
+    folder = judged or data or settings.corpus / "judged"
+    questions = measuring.read_judged(folder, fold)
+    with _progress() as progress:
+        evaluation = measuring.evaluate(
+            _engine_to_measure(settings, flags, data, progress),
+            questions,
+            fold,
+            depth=measuring.DEPTH_ELSEWHERE if data else measuring.DEPTH,
+            robust=robust,
+            typed=measuring.read_typed(folder, questions) if robust else (),
+            progress=progress,
+        )
+    if html:
+        from qa.evaluate.report import page
+
+        html.write(page(evaluation, _command(context)))
     if as_json:
         _print_json(evaluation.to_json())
     else:
@@ -195,14 +229,18 @@ def train(data: Path, out: Path, seed: int, without_corpus: bool, **flags: Any) 
     """训练自带的编码模型（开发者用，需要 pip install '.[train]'）。"""
     from dataclasses import replace
 
-    from qa.corpus import read
+    from qa.corpus import read, renderings
     from qa.segment import Segmenter
     from qa.train import train as run
+    from qa.train.recipe import Recipe
 
     folder = _settings(flags).corpus
-    corpus = replace(read(folder), documents=()) if without_corpus else read(folder)
+    corpus, rendered = read(folder), renderings(folder)
+    if without_corpus:
+        corpus, rendered = replace(corpus, documents=(), off_topic=()), ()
+    segmenter = Segmenter.open(folder)
     with _progress() as progress:
-        report = run(data, corpus, Segmenter.open(folder), out, seed, progress)
+        report = run(data, corpus, rendered, segmenter, out, Recipe(seed=seed), progress)
     click.echo(str(report))
 
 
@@ -210,6 +248,33 @@ def _settings(flags: dict[str, Any]) -> Settings:
     from qa.settings import Settings
 
     return Settings.load(**flags)
+
+
+def _engine_to_measure(
+    settings: Settings, flags: dict[str, Any], data: Path | None, progress: Any
+) -> Engine:
+    """Return the engine in service, or one made for the collection or the encoder to measure."""
+    from qa.answer import Engine, open_tools
+    from qa.corpus import read
+    from qa.evaluate import engine_of, read_collection
+
+    if data is None and (flags["index"] or not flags["model"]):
+        return Engine.open(settings)
+    segmenter, encoder = open_tools(settings)
+    corpus = read_collection(data) if data else read(settings.corpus)
+    return engine_of(corpus, segmenter, encoder, progress)
+
+
+def _command(context: click.Context) -> str:
+    """Return the command that is running, as it can be typed again."""
+    words = ["qa", str(context.info_name)]
+    for option in context.command.params:
+        value = context.params[str(option.name)]
+        if context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE:
+            words.append(option.opts[0])
+            if value is not True:
+                words.append(str(value if isinstance(value, str | Path) else value.name))
+    return shlex.join(words)
 
 
 def _rebuild(settings: Settings) -> Any:

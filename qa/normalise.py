@@ -90,6 +90,17 @@ def _simplifier() -> OpenCC:
     return OpenCC("t2s")
 
 
+def to_traditional(text: str) -> str:
+    """Return a text in traditional characters, word by word: what ``normalise`` undoes."""
+    traditional: str = _traditionaliser().convert(text)
+    return traditional
+
+
+@lru_cache(maxsize=1)
+def _traditionaliser() -> OpenCC:
+    return OpenCC("s2t")
+
+
 def _kept(characters: Sequence[str]) -> list[int]:
     """Return the places of all but spaces at an end, in a row, or beside a Chinese character."""
     kept: list[int] = []

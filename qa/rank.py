@@ -1,9 +1,10 @@
-"""From evidence about a candidate to the probability that it answers the question.
+"""From evidence about candidates to the probability that each answers the question.
 
-Two logistic models over a few readable features: one for topics that the classifier knows, one
-for text that only retrieval can judge (an operator's own files). Both give probabilities of the
-same thing, so that their candidates stand in one list. A question's confidence is the
-probability of its best candidate.
+Topics that the classifier knows compete with each other and with "none of them" in a conditional
+logit (McFadden 1974, "Conditional logit analysis of qualitative choice behavior"); text that only
+retrieval can judge (an operator's own files) is judged candidate by candidate by a logistic model.
+Both give probabilities of the same thing, so that their candidates stand in one list. A question's
+confidence is the probability of its best candidate.
 """
 
 from __future__ import annotations
@@ -18,8 +19,14 @@ Float = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 # What retrieval alone can say of a passage, then what the topic's questions add.
 RETRIEVAL_FEATURES = ("cosine", "bm25", "word_share", "gram_share")
-TOPIC_FEATURES = ("question_cosine", "topic", "margin", "off_topic")
+TOPIC_FEATURES = ("topic", "margin", "question_cosine", "question_grams")
 FEATURES = (*RETRIEVAL_FEATURES, *TOPIC_FEATURES)
+# What speaks for "none of them", whatever the candidate.
+QUESTION_FEATURES = ("off_topic", "unknown_words", "off_topic_cosine", "off_topic_grams")
+
+# On the squares of weights, of features of unit spread: of no consequence for thousands of training
+# questions, enough to keep weights finite for hundreds.
+PENALTY = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +38,7 @@ class Logistic:
 
     def probabilities(self, features: Float) -> Float:
         """Return the probability of each row, shape (n,), for features of shape (n, weights)."""
-        logits = features @ np.array(self.weights) + self.bias
-        chances: Float = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
-        return chances
+        return _logistic(features @ np.array(self.weights) + self.bias)
 
     def calibrated(self, slope: float, offset: float) -> Logistic:
         """Return the model whose log-odds are ``slope`` times these plus ``offset`` (Platt)."""
@@ -43,25 +48,56 @@ class Logistic:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """P(i) = exp(u(i)) / (exp(u(none)) + Σ exp(u(j))), then Platt's correction of its log-odds.
+
+    u(i) = weights · features of candidate i; u(none) = none · features of the question + bias.
+    """
+
+    weights: tuple[float, ...]  # of FEATURES
+    none: tuple[float, ...]  # of QUESTION_FEATURES
+    bias: float
+    slope: float = 1.0
+    offset: float = 0.0
+
+    def probabilities(self, features: Float, question: Float) -> Float:
+        """Return the probability of each candidate, shape (n,).
+
+        Args:
+            features: shape (n, FEATURES), of all candidates that compete.
+            question: shape (QUESTION_FEATURES,).
+        """
+        useful = features @ np.array(self.weights)
+        nothing = float(question @ np.array(self.none)) + self.bias
+        highest = max(float(useful.max()), nothing)
+        odds = np.exp(useful - highest)
+        rest = float(odds.sum()) + np.exp(nothing - highest) - odds
+        # Log-odds stay finite where a candidate leaves nothing to the others, or has nothing.
+        log_odds = np.log(np.maximum(odds, 1e-12)) - np.log(np.maximum(rest, 1e-12))
+        return _logistic(self.slope * log_odds + self.offset)
+
+
+@dataclass(frozen=True, slots=True)
 class Ranker:
     """The two models and the thresholds on confidence, as one build keeps them."""
 
     retrieval: Logistic  # over RETRIEVAL_FEATURES
-    topic: Logistic | None  # over FEATURES; None where no document has question variants
+    topic: Choice | None  # None where no document has question variants
     answered: float  # confidence from which the first passage is said to answer
     uncertain: float  # confidence from which the nearest guidance is shown at all
 
-    def probabilities(self, features: Float) -> Float:
+    def probabilities(self, features: Float, question: Float) -> Float:
         """Return the probability that each candidate answers, shape (n,).
 
         Args:
             features: shape (n, FEATURES); NaN in the columns of TOPIC_FEATURES where the
                 candidate's topic is not known to the classifier.
+            question: shape (QUESTION_FEATURES,).
         """
         chances = self.retrieval.probabilities(features[:, : len(RETRIEVAL_FEATURES)])
         known = ~np.isnan(features).any(axis=1)
         if self.topic is not None and known.any():
-            chances[known] = self.topic.probabilities(features[known])
+            chances[known] = self.topic.probabilities(features[known], question)
         return chances
 
     def status(self, confidence: float) -> str:
@@ -77,11 +113,25 @@ class Ranker:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Ranker:
         """Return the ranker that ``to_json`` wrote."""
-        retrieval, topic = (
-            data[name] and Logistic(tuple(data[name]["weights"]), data[name]["bias"])
-            for name in ("retrieval", "topic")
+        retrieval, topic = data["retrieval"], data["topic"]
+        return cls(
+            Logistic(tuple(retrieval["weights"]), retrieval["bias"]),
+            topic
+            and Choice(
+                **{**topic, "weights": tuple(topic["weights"]), "none": tuple(topic["none"])}
+            ),
+            data["answered"],
+            data["uncertain"],
         )
-        return cls(retrieval, topic, data["answered"], data["uncertain"])
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The candidates of one training question."""
+
+    features: Float  # (candidates, FEATURES), no NaN
+    question: Float  # (QUESTION_FEATURES,)
+    right: int | None  # the candidate that answers; None where none does
 
 
 def fit_logistic(features: Float, labels: Sequence[bool]) -> Logistic:
@@ -92,12 +142,62 @@ def fit_logistic(features: Float, labels: Sequence[bool]) -> Logistic:
     return Logistic(tuple(map(float, model.coef_[0])), float(model.intercept_[0]))
 
 
+def fit_choice(judged: Sequence[Judged]) -> Choice:
+    """Return the conditional logit of training questions, by maximum likelihood.
+
+    Every question is a row: its candidates' features and, as one more candidate, "none".
+    """
+    from scipy.optimize import minimize  # only a rebuild needs it
+
+    rows, columns = sum(len(one.features) for one in judged), len(FEATURES)
+    width = columns + len(QUESTION_FEATURES) + 1
+    design = np.zeros((rows + len(judged), width))
+    starts, chosen, at = [], [], 0
+    for one in judged:
+        starts.append(at)
+        n = len(one.features)
+        design[at : at + n, :columns] = one.features
+        design[at + n, columns:] = [*one.question, 1.0]
+        chosen.append(at + (n if one.right is None else one.right))
+        at += n + 1
+    owner = np.repeat(np.arange(len(judged)), np.diff([*starts, at]))
+    scale = design.std(axis=0) + 1e-9
+    design /= scale
+
+    def loss(weights: Float) -> tuple[float, Float]:
+        useful = design @ weights
+        highest = np.maximum.reduceat(useful, starts)
+        odds = np.exp(useful - highest[owner])
+        total = np.add.reduceat(odds, starts)
+        likely = useful[chosen] - highest - np.log(total)
+        expected = design.T @ (odds / total[owner])
+        slope = (expected - design[chosen].sum(axis=0)) / len(judged)
+        penalty = PENALTY / 2 * float(weights @ weights)
+        return penalty - float(likely.mean()), PENALTY * weights + slope
+
+    found = minimize(loss, np.zeros(width), jac=True, method="L-BFGS-B", options={"maxiter": 500})
+    weights = tuple(map(float, found.x / scale))
+    return Choice(weights[:columns], weights[columns:-1], weights[-1])
+
+
+def _logistic(logits: Float) -> Float:
+    chances: Float = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+    return chances
+
+
 # Where no document has question variants there is nothing to learn from, and this one serves:
 # fitted on the shipped corpus with an encoder that had not seen it (bench/default_ranker.py;
 # docs/evaluation.md, "Without question variants").
 DEFAULT_RANKER = Ranker(
-    retrieval=Logistic((3.19, 5.85, 0.95, 1.40), -8.78),
+    retrieval=Logistic((4.90, 1.96, 0.99, 1.83), -5.63),
     topic=None,
-    answered=0.3,
+    answered=0.5,
     uncertain=0.083,
+)
+
+# What the shipped corpus teaches: for one with too few question variants to learn it from.
+DEFAULT_CHOICE = Choice(
+    weights=(5.25, 1.29, -0.35, 0.29, 17.4, -6.7, 6.0, 7.55),
+    none=(6.94, 6.38, 7.98, 14.6),
+    bias=2.28,
 )

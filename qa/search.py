@@ -5,6 +5,7 @@ No HTTP, no files, no thresholds: what to say of the hits is decided in ``answer
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,17 +13,20 @@ import numpy as np
 from qa.corpus import OFF_TOPIC, Passage
 from qa.index import Index
 from qa.index.build import TrainingSet
-from qa.rank import FEATURES, TOPIC_FEATURES
+from qa.rank import FEATURES, QUESTION_FEATURES, TOPIC_FEATURES
 from qa.segment import Segments
 
 Float = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 # Each list contributes this many rows to the candidates; all candidates get all features.
 DEPTH = 50
+QUESTION_DEPTH = 200
 TOPIC_DEPTH = 10
 # In logits of the retrieval model: the lead answers the title, so another section of its topic
 # must be clearly nearer to be shown in its place.
-LEAD_ADVANTAGE = 1.0
+LEAD_ADVANTAGE = 1.5
+# Of a topic's questions, so many of the nearest speak for it.
+NEAREST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,6 @@ class Hit:
 
     passage: Passage
     score: float  # probability in [0, 1]; orders the list
-    rank: int  # 1-based
     evidence: dict[str, float]  # the features that the score was made of
 
 
@@ -50,6 +53,7 @@ class Candidates:
     rows: tuple[tuple[int, ...], ...]  # the passage rows of each group
     nearness: tuple[np.ndarray, ...]  # (rows of the group, RETRIEVAL_FEATURES)
     features: np.ndarray  # (groups, FEATURES), NaN where a topic is unknown to the classifier
+    question: np.ndarray  # (QUESTION_FEATURES,), zeros where there is no classifier
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -58,29 +62,30 @@ class Candidates:
 def search(index: Index, query: Query, k: int) -> list[Hit]:
     """Return at most k hits, one passage of each group, best first, ties by passage id."""
     assert index.ranker is not None
-    candidates = gather(index, query)
-    scores = index.ranker.probabilities(candidates.features)
+    candidates = gather(index, query, depth=max(DEPTH, k))
+    scores = index.ranker.probabilities(candidates.features, candidates.question)
     shown = [index.passages[_shown(index, candidates, i)] for i in range(len(candidates))]
     order = sorted(range(len(candidates)), key=lambda i: (-scores[i], shown[i].id))[:k]
-    return [
-        Hit(shown[i], float(scores[i]), rank, _named(candidates.features[i]))
-        for rank, i in enumerate(order, 1)
-    ]
+    return [Hit(shown[i], float(scores[i]), _named(candidates.features[i])) for i in order]
 
 
 def gather(
-    index: Index, query: Query, training: tuple[TrainingSet, int] | None = None
+    index: Index,
+    query: Query,
+    training: tuple[TrainingSet, int] | None = None,
+    depth: int = DEPTH,
 ) -> Candidates:
     """Return the candidates of a query and the evidence about them.
 
     Args:
         training: the set and the place in it of a training question; its evidence is then what
             it would be if the index had never seen that question.
+        depth: how many rows each list contributes.
     """
-    topics = _topic_evidence(index, query, training)
+    topics, about = _question_evidence(index, query, training)
     sparse = index.sparse(query.segments)
-    chosen = {row for row, _ in index.nearest(query.vector, DEPTH)} | _best(sparse.bm25)
-    likely = sorted(topics, key=lambda topic: (-topics[topic][1], topic))[:TOPIC_DEPTH]
+    chosen = {row for row, _ in index.nearest(query.vector, depth)} | _best(sparse.bm25, depth)
+    likely = sorted(topics, key=lambda topic: (-topics[topic][0], topic))[:TOPIC_DEPTH]
     # A topic is judged as a whole, its lead included; a plain file by the passages found in it.
     likely += [index.passages[row].topic for row in chosen if index.passages[row].topic in topics]
     chosen |= {row for topic in likely for row in index.rows_of_topic[topic]}
@@ -101,41 +106,68 @@ def gather(
         tuple(map(tuple, members)),
         tuple(nearness),
         np.array(features, np.float64).reshape(len(members), len(FEATURES)),
+        np.array(about, np.float64),
     )
 
 
-def _topic_evidence(
+def _question_evidence(
     index: Index, query: Query, training: tuple[TrainingSet, int] | None
-) -> dict[str, tuple[float, ...]]:
-    """Return the TOPIC_FEATURES of each topic that the classifier knows."""
-    if index.classifier is None:
-        return {}
+) -> tuple[dict[str, tuple[float, ...]], tuple[float, ...]]:
+    """Return the TOPIC_FEATURES of each topic that the classifier knows, and QUESTION_FEATURES."""
+    classifier = index.classifier
+    if classifier is None:
+        return {}, (0.0,) * len(QUESTION_FEATURES)
     if training is None:
-        left_out, scores = None, index.classifier.scores(query.segments, query.vector)
+        scores, place, row = classifier.scores(query.segments, query.vector), -1, -1
     else:
-        left_out, scores = training[0].rows[training[1]], training[0].scores[training[1]]
-    known = dict(zip(index.classifier.classes, map(float, scores), strict=True))
+        questions, place = training
+        scores, row = questions.scores[place], questions.rows[place]
+    known = dict(zip(classifier.classes, map(float, scores), strict=True))
     off_topic = known.pop(OFF_TOPIC, 0.0)
-    nearest = [pair for pair in index.nearest_questions(query.vector, DEPTH) if pair[0] != left_out]
-    cosines: dict[str, float] = {}
-    for row, cosine in nearest:
-        cosines.setdefault(index.question_topics[row], cosine)
-    floor = nearest[-1][1]  # a topic with no question among the nearest is no nearer than the last
+    nearest = index.nearest_questions(query.vector, QUESTION_DEPTH)
+    alike = _of_each(
+        [(index.question_topics[i], cosine) for i, cosine in nearest if i != row], index
+    )
+    similar = classifier.similarities(query.segments)
+    most = np.argsort(-similar, kind="stable")[:QUESTION_DEPTH]
+    written = _of_each(
+        [(classifier.classes[classifier.labels[i]], float(similar[i])) for i in most if i != place],
+        index,
+    )
     first, second = [*sorted(known.values(), reverse=True), 0.0][:2]
-    return {
+    evidence: dict[str, tuple[float, ...]] = {
         topic: (
-            cosines.get(topic, floor),
             score,
             score - (second if score == first else first),
-            off_topic,
+            alike[topic],
+            written[topic],
         )
         for topic, score in known.items()
     }
+    unknown = classifier.unknown_words(query.segments)
+    return evidence, (off_topic, unknown, alike[OFF_TOPIC], written[OFF_TOPIC])
 
 
-def _best(scores: Float) -> set[int]:
+def _of_each(nearest: Sequence[tuple[str, float]], index: Index) -> dict[str, float]:
+    """Return, for every topic, the mean similarity of its NEAREST questions.
+
+    Args:
+        nearest: topics and similarities of the nearest questions, the nearest first. A question
+            that is not among them is no nearer than the last of them.
+    """
+    found: dict[str, list[float]] = {}
+    for topic, similarity in nearest:
+        found.setdefault(topic, []).append(similarity)
+    floor = nearest[-1][1] if nearest else 0.0
+    return {
+        topic: sum([*found.get(topic, ()), *[floor] * NEAREST][:NEAREST]) / NEAREST
+        for topic in (*index.topic, OFF_TOPIC)
+    }
+
+
+def _best(scores: Float, depth: int) -> set[int]:
     """Return the rows of the highest scores above zero, ties by row."""
-    order = np.argsort(-scores, kind="stable")[:DEPTH]
+    order = np.argsort(-scores, kind="stable")[:depth]
     return {int(row) for row in order if scores[row] > 0}
 
 

@@ -109,6 +109,17 @@ class Segmenter:
         """Return what the encoder reads of a text."""
         return self.segment(text).tokens
 
+    def frequencies(self) -> dict[str, int]:
+        """Return how often each word of the dictionary is used; 0 for mere beginnings of words."""
+        self._jieba.initialize()
+        frequencies: dict[str, int] = self._jieba.FREQ
+        return frequencies
+
+    def chance(self, word: str) -> float:
+        """Return how often jieba's dictionary sees a word among all words, in [0, 1]."""
+        seen = self.frequencies().get(word, 0)
+        return float(seen / self._jieba.total)
+
     def _words(self, text: str) -> Iterator[tuple[str, int]]:
         """Yield each word with its start, without punctuation.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,48 +11,84 @@ from rich.progress import Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from qa.answer import NOTICE, Answer, Quote
+from qa.answer import NOTICE, Answer, Quote, how_many, nth
+from qa.corpus import Contact
 
 if TYPE_CHECKING:
     from qa.evaluate import Evaluation, Scores
+    from qa.evaluate.metrics import Estimate
 
 _STATUS = {
     "answered": ("已找到依据", "green"),
     "uncertain": ("没有完全对应的指引，下面是最接近的，请谨慎参考", "yellow"),
     "unanswered": ("目前的指引没有回答这个问题", "yellow"),
 }
+BRIEF = ("hit@1", "hit@3", "MRR@10")
 _STAGES = {
     "encode": "编码",
     "segment": "分词",
     "learn": "学习排序",
+    "ask": "提问",
+    "words": "普通分词",
+    "compare": "比较各种检索",
+    "forms": "换一种写法再问",
     "teacher": "请教英语教师",
     "train": "训练",
 }
 
 
 def show_answer(answer: Answer) -> None:
-    """Print an answer: its passages with their sources, or whom to call."""
+    """Print an answer: danger first, then its passages with their sources, or whom to call."""
     console = _console()
-    words, colour = _STATUS[answer.status]
-    console.print(Text(f"【{words}】", style=f"bold {colour}"))
-    for quote in answer.quotes:
-        console.print()
+    _show_opening(console, answer)
+    for quote in answer.leads:
+        _show_quote(console, quote)
+    if answer.parts:
+        console.print(Text(f"\n{how_many(answer.parts)}", style="bold"))
+    for number, (part, given) in enumerate(answer.by_part, 1):
+        console.print(Text(f"\n{nth(number, part)}", style="bold"))
+        if given:
+            _show_quote(console, given, before="")
+        else:
+            console.print(Text("这一问没有另外列出指引，可以单独再问一次。"))
+    if answer.others and (answer.parts or answer.urgent):
+        console.print(Text("\n也可能有用：", style="bold"))
+    for quote in answer.others:
         _show_quote(console, quote)
     if answer.related:
         console.print(Text("\n相关主题："))
         for topic in answer.related:
             console.print(Text(f"- {topic.title}"))
-    if answer.contacts:
+    if answer.contacts and not answer.urgent:
         console.print(Text("\n可以打这些电话问（请自己拨号，不要用短信里的号码）："))
-        for contact in answer.contacts:
-            console.print(Text(f"  {contact.number}  {contact.name}：{contact.purpose}"))
+        _show_contacts(console, answer.contacts)
     console.print(Text(f"\n{NOTICE}", style="dim"))
 
 
-def _show_quote(console: Console, quote: Quote) -> None:
+def _show_opening(console: Console, answer: Answer) -> None:
+    """Print what comes before the passages."""
+    if answer.urgent:
+        console.print(Text(answer.urgent.says, style="bold"))
+        _show_contacts(console, answer.contacts, style="bold")
+    elif answer.reply:
+        console.print(Text(answer.reply.says))
+    else:
+        words, colour = _STATUS[answer.status]
+        console.print(Text(f"【{words}】", style=f"bold {colour}"))
+    if answer.searched:
+        console.print(Text(f"已按“{answer.searched}”查找", style="dim"))
+
+
+def _show_contacts(console: Console, contacts: Sequence[Contact], style: str = "") -> None:
+    for contact in contacts:
+        line = f"  {contact.number}  {contact.name}：{contact.purpose}"
+        console.print(Text(line, style=style))
+
+
+def _show_quote(console: Console, quote: Quote, before: str = "\n") -> None:
     passage = quote.passage
     heading = f" · {passage.heading}" if passage.heading else ""
-    console.print(Text(f"{quote.rank}. {passage.title}{heading}", style="bold"))
+    console.print(Text(f"{before}{quote.rank}. {passage.title}{heading}", style="bold"))
     text = Text(passage.text)
     for start, end in quote.highlights:
         text.stylize("underline", start, end)
@@ -74,30 +110,89 @@ def _console() -> Console:
 
 
 def show_evaluation(evaluation: Evaluation, misses: bool) -> None:
-    """Print the scores of one fold, and the misses if asked."""
+    """Print what one fold says, and the misses if asked."""
     console = Console(highlight=False)
-    console.print(_scores_table(f"{evaluation.fold}：各种检索", evaluation.systems))
-    console.print(_scores_table(f"{evaluation.fold}：各章（fused）", evaluation.chapters))
-    table = Table(
-        "问题", "answered", "uncertain", "unanswered", "n", title=f"{evaluation.fold}：状态"
-    )
-    for kind, counts in evaluation.statuses.items():
-        table.add_row(kind, *map(str, counts.values()), str(sum(counts.values())))
-    console.print(table)
-    if misses:
-        for miss in evaluation.misses:
-            expected, found = " ".join(sorted(miss.question.topics)), " ".join(miss.found)
-            console.print(
-                Text(f"{miss.question.id}\t{miss.question.text}\n  应为 {expected}\n  得到 {found}")
-            )
+    measured = list(evaluation.systems["fused"].estimates)
+    # Of the recalls, the one that says most: how often the answer is there to be ranked.
+    recalls = [name for name in measured if name.startswith("recall")]
+    shown = [name for name in measured if name not in recalls[:-1]]
+    console.print(_scores_table("各种检索", evaluation.systems, shown))
+    console.print(_refused_table(evaluation))
+    console.print(_calibration_table(evaluation))
+    if evaluation.chapters:
+        console.print(_scores_table("各章（fused）", evaluation.chapters, BRIEF))
+    if evaluation.robustness:
+        console.print(_robustness_table(evaluation))
+    of = f"{evaluation.fold}，索引 {evaluation.build}，模型 {evaluation.model}"
+    console.print(Text(f"{of}。下面一行是 95% 区间。", style="dim"))
+    for miss in evaluation.misses if misses else ():
+        expected, found = " ".join(sorted(miss.question.topics)), " ".join(miss.found)
+        console.print(
+            Text(f"{miss.question.id}\t{miss.question.text}\n  应为 {expected}\n  得到 {found}")
+        )
 
 
-def _scores_table(title: str, rows: dict[str, Scores]) -> Table:
-    table = Table("", "hit@1", "hit@3", "MRR@10", "n", title=title, title_justify="left")
-    for name, scores in rows.items():
-        numbers = (scores.hit1, scores.hit3, scores.mrr10)
-        table.add_row(name, *(f"{number:.3f}" for number in numbers), str(scores.n))
+def _table(title: str, *columns: str) -> Table:
+    """Return a table whose columns but the first hold numbers."""
+    table = Table(title=title, title_justify="left")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i else "left", overflow="fold")
     return table
+
+
+def _scores_table(title: str, rows: dict[str, Scores], measures: Sequence[str]) -> Table:
+    table = _table(title, "", *measures, "n")
+    for name, scores in rows.items():
+        table.add_row(name, *(_estimate(scores[measure]) for measure in measures), str(scores.n))
+    return table
+
+
+def _refused_table(evaluation: Evaluation) -> Table:
+    from qa.evaluate import labels
+
+    table = _table("问题与状态", "问题", "不答的比例", *labels.STATUSES.values(), "n")
+    for kind, share in evaluation.refused.items():
+        counts = evaluation.statuses.get(kind, {}).values()
+        numbers = [*map(str, counts)] or [""] * len(labels.STATUSES)
+        if share.n:
+            table.add_row(labels.KINDS.get(kind, kind), _estimate(share), *numbers, str(share.n))
+    return table
+
+
+def _calibration_table(evaluation: Evaluation) -> Table:
+    table = _table("把握", "", "值", "n")
+    for name, estimate in (
+        ("校准误差（ECE）", evaluation.calibration),
+        ("能答与不能答的区分度（AUROC）", evaluation.auroc),
+    ):
+        table.add_row(name, _estimate(estimate), str(estimate.n))
+    return table
+
+
+def _robustness_table(evaluation: Evaluation) -> Table:
+    from qa.evaluate import labels
+
+    table = _table("换一种写法", "", "hit@1", "hit@3", "少几个百分点", "不答的比例", "n")
+    for form, found in evaluation.robustness.items():
+        numbers = (found.hit1, found.hit3, found.refused)
+        hit1, hit3, refused = map(_estimate, numbers)
+        label, drop = labels.FORMS.get(form, form), _estimate(found.drop, 100, "+.1f")
+        table.add_row(f"{label}\n{form}", hit1, hit3, drop, refused, str(found.hit3.n))
+        if found.either3:
+            either = found.either3
+            table.add_row("  其中至少一个", "", _estimate(either), "", "", str(either.n))
+    return table
+
+
+def _estimate(estimate: Estimate, scale: float = 1, form: str = ".3f") -> Text:
+    """Return a value with its interval below it."""
+    if estimate.value is None:
+        return Text("–")
+    value, low, high = (
+        format((number or 0.0) * scale + 0.0, form)
+        for number in (estimate.value, estimate.low, estimate.high)
+    )
+    return Text(f"{value}\n{low}–{high}".replace("\n0.", "\n.").replace("–0.", "–."))
 
 
 def show_info(report: dict[str, Any]) -> None:

@@ -4,20 +4,39 @@ No words, no vectors: a passage is text with its place and its sources.
 """
 
 from qa.corpus.check import check
-from qa.corpus.model import OFF_TOPIC, Chapter, Contact, Corpus, Document, OffTopic, Passage
-from qa.corpus.read import read
+from qa.corpus.model import (
+    NO_DANGER,
+    OFF_TOPIC,
+    Chapter,
+    Contact,
+    Corpus,
+    Document,
+    Example,
+    OffTopic,
+    Passage,
+    Rendering,
+    Reply,
+    Urgent,
+)
+from qa.corpus.read import read, renderings
 from qa.corpus.split import blocks, sentences
 
 __all__ = [
+    "NO_DANGER",
     "OFF_TOPIC",
     "Chapter",
     "Contact",
     "Corpus",
     "Document",
+    "Example",
     "OffTopic",
     "Passage",
+    "Rendering",
+    "Reply",
+    "Urgent",
     "blocks",
     "check",
     "read",
+    "renderings",
     "sentences",
 ]

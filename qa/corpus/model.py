@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 # What the classifier calls questions that no document answers; no document has this id.
 OFF_TOPIC = "off-topic"
+# The kind of examples of no danger; no danger has this name.
+NO_DANGER = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,44 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
+class Urgent:
+    """A danger that a message may speak of, and what then comes before every other answer."""
+
+    kind: str
+    says: str  # shown above everything else
+    contacts: tuple[Contact, ...]
+    topics: tuple[str, ...]  # their direct answers come first, in this order
+    phrases: tuple[str, ...]  # any of them in the message; "…" stands for a few characters
+    lookalikes: tuple[str, ...]  # passed over before phrases are looked for; "…" likewise
+    margin: float  # what its score must have over that of "none" where no phrase is there
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A message that speaks of a danger, or of none, to learn the difference from."""
+
+    kind: str  # of an ``Urgent``, or NO_DANGER
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is said to a message that asks nothing."""
+
+    kind: str
+    says: str
+    phrases: tuple[str, ...]  # a message made of nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """A text of the corpus in English, for the training of the encoder only."""
+
+    chinese: str
+    english: str
+
+
+@dataclass(frozen=True, slots=True)
 class Corpus:
     """All documents, in the order of their chapters and paths."""
 
@@ -75,6 +115,10 @@ class Corpus:
     off_topic: tuple[OffTopic, ...]
     contacts: tuple[Contact, ...]
     never: tuple[str, ...]  # phrases that guidance never has
+    urgent: tuple[Urgent, ...]  # the gravest first
+    examples: tuple[Example, ...]  # of dangers and of none
+    replies: tuple[Reply, ...]
+    lookalikes: dict[str, str]  # character -> characters that are typed or read for it
     sha256: str  # over every file that was read
 
     @property

@@ -5,17 +5,37 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from qa import paths
 from qa.corpus import markdown, plain
-from qa.corpus.model import OFF_TOPIC, Chapter, Contact, Corpus, Document, OffTopic, Passage
+from qa.corpus.model import (
+    NO_DANGER,
+    OFF_TOPIC,
+    Chapter,
+    Contact,
+    Corpus,
+    Document,
+    Example,
+    OffTopic,
+    Passage,
+    Rendering,
+    Reply,
+    Urgent,
+)
 from qa.corpus.split import Section, passages
 from qa.errors import CorpusInvalid, CorpusMissing, Fault
 
@@ -24,10 +44,16 @@ CHAPTERS = "chapters.yaml"
 OFF_TOPIC_FILE = "off-topic.tsv"
 CONTACTS = "contacts.yaml"
 NEVER = "never-write.txt"
+URGENT = "urgent.yaml"
+EXAMPLES = "urgent.tsv"
+REPLIES = "replies.yaml"
+LOOKALIKES = "lookalikes.txt"
+ENGLISH = "english.tsv"
 SUFFIXES = (".md", ".txt")
 
 # Beside guidance that lies in no folder of its own, these are not guidance.
-_NOT_GUIDANCE = {NEVER, "dictionary.txt", "stopwords.txt", "synonyms.txt"}
+_NOT_GUIDANCE = {NEVER, LOOKALIKES, "dictionary.txt", "stopwords.txt", "synonyms.txt"}
+_EXTRA = (CHAPTERS, OFF_TOPIC_FILE, CONTACTS, NEVER, URGENT, EXAMPLES, REPLIES, LOOKALIKES)
 _FENCE = "---"
 # Together with what YAML cannot read.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
@@ -40,6 +66,8 @@ _WRONG_VALUE = {
 }
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+# Words with spaces between them.
+Words = Annotated[tuple[str, ...], BeforeValidator(lambda text: tuple(str(text).split()))]
 Part = TypeVar("Part")
 
 
@@ -69,6 +97,33 @@ class FrontMatter(BaseModel):
     related: list[Text] = []
 
 
+class UrgentRule(BaseModel):
+    """An item of ``urgent.yaml``."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    kind: str = Field(pattern=r"^[a-z][a-z-]*$")
+    says: Text
+    numbers: Words
+    topics: Words
+    phrases: Annotated[Words, Field(min_length=1)]
+    lookalikes: Words = ()
+    margin: float = 0.0
+
+
+class ReplyRule(BaseModel):
+    """An item of ``replies.yaml``."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    kind: str = Field(pattern=r"^[a-z][a-z-]*$")
+    says: Text
+    phrases: list[Text] = []
+
+
+Rule = TypeVar("Rule", UrgentRule, ReplyRule)
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
     """A file's text and where it came from."""
@@ -90,8 +145,9 @@ def read(folder: Path) -> Corpus:
     Documents are the ``.md`` and ``.txt`` files below ``folder/guidance``, or below ``folder``
     where there is no such folder; names that begin with a dot are passed over.
 
-    ``chapters.yaml``, ``off-topic.tsv``, ``contacts.yaml`` and ``never-write.txt`` are the shipped
-    ones where the folder has none of its own.
+    ``chapters.yaml``, ``off-topic.tsv``, ``contacts.yaml``, ``never-write.txt``, ``urgent.yaml``,
+    ``urgent.tsv``, ``replies.yaml`` and ``lookalikes.txt`` are the shipped ones where the folder
+    has none of its own.
 
     Raises:
         CorpusMissing: no folder, or no document in it.
@@ -106,17 +162,48 @@ def read(folder: Path) -> Corpus:
         except _Faulty as faulty:
             faults.append(faulty.fault)
     faults += _duplicates(documents)
-    extra = [_own_or_shipped(folder, name) for name in (CHAPTERS, OFF_TOPIC_FILE, CONTACTS, NEVER)]
-    chapters = _or_fault(_chapters, extra[0], faults)
-    off_topic = _or_fault(_off_topic, extra[1], faults)
-    contacts = _or_fault(_contacts, extra[2], faults)
-    never = _or_fault(_never, extra[3], faults)
+    extra = {name: _own_or_shipped(folder, name) for name in _EXTRA}
+    chapters = _or_fault(_chapters, extra[CHAPTERS], faults)
+    off_topic = _or_fault(_off_topic, extra[OFF_TOPIC_FILE], faults)
+    contacts = _or_fault(_contacts, extra[CONTACTS], faults)
+    never = _or_fault(_never, extra[NEVER], faults)
+    urgent = _or_fault(_urgent, extra[URGENT], faults)
+    examples = _or_fault(_examples, extra[EXAMPLES], faults)
+    replies = _or_fault(_replies, extra[REPLIES], faults)
+    lookalikes = _or_fault(_lookalikes, extra[LOOKALIKES], faults)
     if faults:
         raise CorpusInvalid(sorted(faults, key=lambda fault: (fault.path, fault.line)))
     order = {chapter.id: i for i, chapter in enumerate(chapters)}
     documents.sort(key=lambda document: (order.get(document.chapter, len(order)), document.path))
-    digest = _sha256(folder, [*files, *extra])
-    return Corpus(tuple(documents), chapters, off_topic, contacts, never, digest)
+    return Corpus(
+        documents=tuple(documents),
+        chapters=chapters,
+        off_topic=off_topic,
+        contacts=contacts,
+        never=never,
+        urgent=urgent,
+        examples=examples,
+        replies=replies,
+        lookalikes=_by_character(lookalikes),
+        sha256=_sha256(folder, [*files, *extra.values()]),
+    )
+
+
+def renderings(folder: Path) -> tuple[Rendering, ...]:
+    """Return the English of the corpus's texts; none where the folder has no ``english.tsv``.
+
+    No part of the corpus: only the training of the encoder reads it.
+
+    Raises:
+        CorpusInvalid: the first faulty line.
+    """
+    if not (folder / ENGLISH).is_file():
+        return ()
+    faults: list[Fault] = []
+    found = _or_fault(_english, folder / ENGLISH, faults)
+    if faults:
+        raise CorpusInvalid(faults)
+    return found
 
 
 def _own_or_shipped(folder: Path, name: str) -> Path:
@@ -374,6 +461,71 @@ def _contact(row: Any, line: int) -> Contact:
     )
 
 
+def _urgent(path: Path) -> tuple[Urgent, ...]:
+    """Return the rules about danger; their numbers are those of the contacts beside them."""
+    contacts = _contacts(_own_or_shipped(path.parent, CONTACTS))
+    known = {contact.number: contact for contact in contacts}
+    found = []
+    for rule, line in _rules(path, UrgentRule):
+        if unknown := [number for number in rule.numbers if number not in known]:
+            chinese, english = f"{CONTACTS} 里没有电话 {unknown[0]}。", f"no contact {unknown[0]}."
+            raise _Faulty(URGENT, line, chinese, english)
+        numbers = tuple(known[number] for number in rule.numbers)
+        texts = (rule.topics, rule.phrases, rule.lookalikes)
+        found.append(Urgent(rule.kind, rule.says, numbers, *texts, rule.margin))
+    return tuple(found)
+
+
+def _examples(path: Path) -> tuple[Example, ...]:
+    kinds = {rule.kind for rule in _urgent(_own_or_shipped(path.parent, URGENT))} | {NO_DANGER}
+    found = []
+    for number, line in enumerate(_text(path, path.parent).text.splitlines(), 1):
+        kind, tab, text = line.partition("\t")
+        if not tab or kind not in kinds or not text.strip():
+            chinese = f"每行应是 {'、'.join(sorted(kinds))} 之一、制表符、例句。"
+            english = f"each line must be one of {', '.join(sorted(kinds))}, a tab, a message."
+            raise _Faulty(EXAMPLES, number, chinese, english)
+        found.append(Example(kind, text.strip()))
+    return tuple(found)
+
+
+def _replies(path: Path) -> tuple[Reply, ...]:
+    rules = _rules(path, ReplyRule)
+    return tuple(Reply(rule.kind, rule.says, tuple(rule.phrases)) for rule, _ in rules)
+
+
+def _rules(path: Path, model: type[Rule]) -> Iterator[tuple[Rule, int]]:
+    """Yield each item of a list of rules, with its line."""
+    data, lines = _yaml(path.name, _text(path, path.parent).text, first_line=1)
+    for i, row in enumerate(data if isinstance(data, list) else [data]):
+        line = lines.get(str(i), 1)
+        try:
+            yield model.model_validate(row), line
+        except ValidationError as error:
+            fault = _field_fault(path.name, error, {}).fault
+            raise _Faulty(path.name, line, fault.chinese, fault.english) from error
+
+
+def _lookalikes(path: Path) -> tuple[str, ...]:
+    found = []
+    for number, line in enumerate(_text(path, path.parent).text.splitlines(), 1):
+        for group in [] if line.startswith("#") else line.split():
+            if len(group) < 2:
+                chinese, english = "一组至少两个字。", "a group needs two characters."
+                raise _Faulty(LOOKALIKES, number, chinese, english)
+            found.append(group)
+    return tuple(found)
+
+
+def _by_character(groups: Iterable[str]) -> dict[str, str]:
+    """Return, for each character, the others of its groups."""
+    found: dict[str, str] = {}
+    for group in groups:
+        for character in group:
+            found[character] = found.get(character, "") + group.replace(character, "")
+    return found
+
+
 def _never(path: Path) -> tuple[str, ...]:
     lines = (line.strip() for line in _text(path, path.parent).text.splitlines())
     return tuple(line for line in lines if line and not line.startswith("#"))
@@ -392,6 +544,23 @@ def _off_topic(path: Path) -> tuple[OffTopic, ...]:
             )
         found.append(OffTopic(kind, text.strip()))
     return tuple(found)
+
+
+def _english(path: Path) -> tuple[Rendering, ...]:
+    found: dict[str, Rendering] = {}
+    for number, line in enumerate(_text(path, path.parent).text.splitlines(), 1):
+        chinese, *rest = (part.strip() for part in line.split("\t"))
+        if not chinese or len(rest) != 1 or not rest[0]:
+            raise _Faulty(
+                ENGLISH,
+                number,
+                "每行应是中文、制表符、英文。",
+                "each line must be Chinese, a tab, English.",
+            )
+        if chinese in found:
+            raise _Faulty(ENGLISH, number, "这句中文前面已有。", "this Chinese stands above.")
+        found[chinese] = Rendering(chinese, rest[0])
+    return tuple(found.values())
 
 
 def _slug(path: str) -> str:

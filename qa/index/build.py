@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -16,17 +16,26 @@ from pydantic import BaseModel, ConfigDict
 
 from qa import classify
 from qa.classify import TopicClassifier
-from qa.corpus import OFF_TOPIC, Contact, Corpus, Passage
+from qa.corpus import NO_DANGER, OFF_TOPIC, Contact, Corpus, Passage, Reply, Urgent
 from qa.embed import Encoder
 from qa.rank import Ranker
+from qa.repair import Vocabulary
 from qa.segment import Segmenter, Segments
 
 # Raised when a file of a build changes its meaning; an older build is then refused by name.
-FORMAT = 1
+FORMAT = 2
 METRIC = "inner_product"
 LONGEST_GRAM = 2
+QUESTION = "?"  # before a question's text in its key: it may be encoded otherwise than a passage
+PROGRESS_EVERY = 256
 # Of words beside character n-grams in BM25; 0.25 to 0.5 were best on dev (docs/evaluation.md).
 WORD_WEIGHT = np.float32(0.25)
+# Chosen on messages written for it (docs/evaluation.md, "Danger").
+DANGER_RIDGE = 1.0
+CALM_EVERY = 3  # of the questions that speak of no danger, so that a rebuild stays short
+
+# One question is too little to share out among threads: waking them costs more than the search.
+faiss.omp_set_num_threads(1)
 
 Float = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 Progress = Callable[[str, int, int], None]  # (what, done, of)
@@ -86,7 +95,7 @@ class TrainingSet:
     vectors: Float  # (n, dim)
     labels: Sequence[str]  # a topic's id, or OFF_TOPIC
     scores: Float  # (n, classes), leave one out
-    rows: Sequence[int | None]  # row among the index's questions, None for off-topic ones
+    rows: Sequence[int]  # row among the index's questions
     seen: Sequence[bool]  # whether the encoder was trained on it
 
 
@@ -98,14 +107,17 @@ class Index:
     passages: tuple[Passage, ...]
     topics: tuple[Topic, ...]
     contacts: tuple[Contact, ...]
+    urgent: tuple[Urgent, ...]
+    replies: tuple[Reply, ...]
+    vocabulary: Vocabulary
     vectors: faiss.Index  # passages
-    question_vectors: faiss.Index  # titles, then question variants
-    question_topics: tuple[str, ...]  # topic of each row of question_vectors
-    off_topic_vectors: faiss.Index  # learned from, never searched
-    keys: tuple[str, ...]  # sha256 of each encoded text: passages, questions, off-topic questions
+    question_vectors: faiss.Index  # titles, then question variants, then off-topic questions
+    question_topics: tuple[str, ...]  # topic of each row of question_vectors, or OFF_TOPIC
+    keys: tuple[str, ...]  # what each vector was made from, hashed: passages, then questions
     words: bm25s.BM25
     grams: bm25s.BM25
     classifier: TopicClassifier | None
+    danger: TopicClassifier | None  # tells dangers from none; None where there are no examples
     ranker: Ranker | None = None  # None only between build and fit
     training: TrainingSet | None = field(default=None, repr=False)  # not saved
 
@@ -138,7 +150,7 @@ class Index:
         return _nearest(self.vectors, vector, k)
 
     def nearest_questions(self, vector: Float, k: int) -> list[tuple[int, float]]:
-        """Return the k rows of titles and question variants closest to a question vector."""
+        """Return the k rows of ``question_vectors`` closest to a question vector."""
         return _nearest(self.question_vectors, vector, k)
 
     def cosines(self, vector: Float, rows: Sequence[int]) -> Float:
@@ -149,8 +161,8 @@ class Index:
     def sparse(self, segments: Segments) -> Sparse:
         """Return what words and character n-grams say of each passage."""
         terms, grams = segments.terms, segments.grams(LONGEST_GRAM)
-        by_words = _bm25_scores(self.words, (*terms, *segments.synonyms))
-        by_grams = _bm25_scores(self.grams, grams)
+        by_words = bm25_scores(self.words, (*terms, *segments.synonyms))
+        by_grams = bm25_scores(self.grams, grams)
         return Sparse(
             bm25=_relative(by_words) * WORD_WEIGHT + _relative(by_grams) * (1 - WORD_WEIGHT),
             word_share=_shares(self.words, terms),
@@ -158,8 +170,8 @@ class Index:
         )
 
     def known_vectors(self) -> dict[str, Float]:
-        """Return the vector of every text that this build encoded, by the text's sha256."""
-        parts = (self.vectors, self.question_vectors, self.off_topic_vectors)
+        """Return the vector of every text that this build encoded, by its key."""
+        parts = (self.vectors, self.question_vectors)
         vectors = [vector for part in parts for vector in part.reconstruct_n(0, part.ntotal)]
         return dict(zip(self.keys, vectors, strict=True))
 
@@ -174,32 +186,29 @@ def build(
     """Return the index of a corpus, without a ranker.
 
     Args:
-        known: vectors by sha256 of their text, as ``Index.known_vectors`` gives them, made by
+        known: vectors by their keys, as ``Index.known_vectors`` gives them, made by
             the same encoder and segmenter; only texts that are not among them are encoded.
     """
     passages = corpus.passages
     shown = [searched_text(passage) for passage in passages]
     asked = [(document.title, document.id) for document in corpus.documents]
     asked += [(text, d.id) for d in corpus.documents for text in d.questions]
-    off_topic = [question.text for question in corpus.off_topic] if _learns(corpus) else []
-    texts = [*shown, *(text for text, _ in asked), *off_topic]
-    vectors = _encode(texts, encoder, known, progress)
-    passage_vectors, question_vectors, off_topic_vectors = np.split(
-        vectors, [len(shown), len(shown) + len(asked)]
-    )
+    if _learns(corpus):
+        asked += [(question.text, OFF_TOPIC) for question in corpus.off_topic]
+    texts = [*shown, *(text for text, _ in asked)]
+    vectors, keys = _encode(shown, [text for text, _ in asked], encoder, known, progress)
+    passage_vectors, question_vectors = vectors[: len(shown)], vectors[len(shown) :]
     cut = []
     for i, text in enumerate(shown):
         cut.append(segmenter.segment(text))
         progress("segment", i + 1, len(shown))
-    classifier, training = _classifier(
-        corpus, segmenter, encoder, question_vectors, off_topic_vectors, asked
-    )
+    classifier, training = _classifier(corpus, segmenter, encoder, question_vectors, asked)
     titles = {chapter.id: chapter.title for chapter in corpus.chapters}
     ids = {document.id for document in corpus.documents}
     manifest = Manifest(
         passages=len(passages),
         topics=len(corpus.documents),
-        questions=len(asked) - len(corpus.documents),
+        questions=sum(len(document.questions) for document in corpus.documents),
         dim=encoder.dim,
         model=encoder.name,
         model_sha256=encoder.sha256,
@@ -215,14 +224,25 @@ def build(
             for d in corpus.documents
         ),
         contacts=tuple(contact for contact in corpus.contacts if contact.shown),
+        urgent=corpus.urgent,
+        replies=corpus.replies,
+        vocabulary=Vocabulary.of(
+            texts,
+            [phrase for rule in corpus.urgent for phrase in rule.phrases],
+            [word for rule in corpus.urgent for word in rule.lookalikes]
+            + [phrase for reply in corpus.replies for phrase in reply.phrases],
+            corpus.lookalikes,
+            segmenter,
+            knows_questions=_learns(corpus),
+        ),
         vectors=_flat(passage_vectors),
         question_vectors=_flat(question_vectors),
-        off_topic_vectors=_flat(off_topic_vectors),
         question_topics=tuple(topic for _, topic in asked),
-        keys=tuple(_key(text) for text in texts),
-        words=_bm25([segments.terms for segments in cut]),
-        grams=_bm25([segments.grams(LONGEST_GRAM) for segments in cut]),
+        keys=keys,
+        words=bm25(segments.terms for segments in cut),
+        grams=bm25(segments.grams(LONGEST_GRAM) for segments in cut),
         classifier=classifier,
+        danger=_danger_classifier(corpus, segmenter),
         training=training,
     )
 
@@ -237,7 +257,6 @@ def _classifier(
     segmenter: Segmenter,
     encoder: Encoder,
     vectors: Float,
-    off_topic_vectors: Float,
     asked: Sequence[tuple[str, str]],
 ) -> tuple[TopicClassifier | None, TrainingSet | None]:
     """Fit the classifier on titles, question variants and off-topic questions, if there are any.
@@ -247,18 +266,33 @@ def _classifier(
     """
     if not _learns(corpus):
         return None, None
-    learned = {document.id for document in corpus.documents if document.questions}
+    learned = {document.id for document in corpus.documents if document.questions} | {OFF_TOPIC}
     rows = [row for row, (_, topic) in enumerate(asked) if topic in learned]
-    off_topic = [question.text for question in corpus.off_topic]
-    segments = [segmenter.question(asked[row][0]) for row in rows]
-    segments += [segmenter.question(text) for text in off_topic]
-    labels = [asked[row][1] for row in rows] + [OFF_TOPIC] * len(off_topic)
-    stacked = np.concatenate([vectors[rows], off_topic_vectors])
-    classifier, scores = classify.fit(segments, labels, stacked)
-    places = [*rows, *[None] * len(off_topic)]
-    texts = [*(asked[row][0] for row in rows), *off_topic]
+    texts, labels = zip(*(asked[row] for row in rows), strict=True)
+    segments = [segmenter.question(text) for text in texts]
+    classifier, scores = classify.fit(segments, labels, vectors[rows])
     seen = [encoder.has_seen(text) for text in texts]
-    return classifier, TrainingSet(segments, stacked, labels, scores, places, seen)
+    return classifier, TrainingSet(segments, vectors[rows], labels, scores, rows, seen)
+
+
+def _danger_classifier(corpus: Corpus, segmenter: Segmenter) -> TopicClassifier | None:
+    """Fit what tells messages that speak of a danger from others.
+
+    Questions of the guidance and off-topic ones speak of none, but for those of the topics that
+    answer a danger.
+    """
+    if not corpus.examples:
+        return None
+    urgent = {topic for rule in corpus.urgent for topic in rule.topics}
+    calm = [q for d in corpus.documents if d.id not in urgent for q in (d.title, *d.questions)]
+    calm += [question.text for question in corpus.off_topic]
+    messages = [(example.text, example.kind) for example in corpus.examples]
+    messages += [(text, NO_DANGER) for text in calm[::CALM_EVERY]]
+    segments = [segmenter.segment(text) for text, _ in messages]
+    labels = [kind for _, kind in messages]
+    # Wording is enough here (docs/evaluation.md, "Danger"), and it needs no encoder.
+    nowhere = np.zeros((len(messages), 1), np.float32)
+    return classify.fit(segments, labels, nowhere, DANGER_RIDGE)[0]
 
 
 def _learns(corpus: Corpus) -> bool:
@@ -267,20 +301,28 @@ def _learns(corpus: Corpus) -> bool:
 
 
 def _encode(
-    texts: Sequence[str], encoder: Encoder, known: Mapping[str, Float], progress: Progress
-) -> Float:
-    """Return a vector for each text, encoding each distinct unknown text once."""
-    keys = [_key(text) for text in texts]
-    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+    passages: Sequence[str],
+    questions: Sequence[str],
+    encoder: Encoder,
+    known: Mapping[str, Float],
+    progress: Progress,
+) -> tuple[Float, tuple[str, ...]]:
+    """Return the vectors of passages, then of questions, and their keys.
+
+    Questions are encoded as they are when they are asked. Each distinct unknown text is encoded
+    once.
+    """
+    keys = (*map(_key, passages), *(_key(QUESTION + question) for question in questions))
+    missing = {key: i for i, key in enumerate(keys) if key not in known}
     found = dict(known)
-    batch = 256
-    items = list(missing.items())
-    for i in range(0, len(items), batch):
-        part = items[i : i + batch]
-        vectors = encoder.encode([text for _, text in part])
-        found.update(zip((key for key, _ in part), vectors, strict=True))
-        progress("encode", min(i + batch, len(items)), len(items))
-    return np.stack([found[key] for key in keys]).astype(np.float32)
+    for done, (key, i) in enumerate(missing.items(), 1):
+        if i < len(passages):
+            found[key] = encoder.encode([passages[i]])[0]
+        else:
+            found[key] = encoder.encode_query(questions[i - len(passages)])
+        if done % PROGRESS_EVERY == 0 or done == len(missing):
+            progress("encode", done, len(missing))
+    return np.stack([found[key] for key in keys]).astype(np.float32), keys
 
 
 def _key(text: str) -> str:
@@ -300,21 +342,24 @@ def _nearest(index: faiss.Index, vector: Float, k: int) -> list[tuple[int, float
     return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
 
-def _bm25(texts: Sequence[Sequence[str]]) -> bm25s.BM25:
-    """Return the BM25 index of texts already cut.
+def bm25(texts: Iterable[Sequence[str]]) -> bm25s.BM25:
+    """Return the BM25 index of texts already cut; they are read once and not kept.
 
     Terms are numbered in sorted order: left to itself bm25s numbers a set, whose order differs
     from process to process, and the same corpus would give another build each time.
     """
     # bm25s cannot index texts that are all empty; one made-up term that nobody asks for can be.
-    vocabulary = {term: i for i, term in enumerate(sorted({"\0"}.union(*texts)))}
-    numbers = [[vocabulary[term] for term in ("\0", *text)] for text in texts]
+    met = {"\0": 0}
+    numbers = [[met.setdefault(term, len(met)) for term in ("\0", *text)] for text in texts]
+    vocabulary = {term: i for i, term in enumerate(sorted(met))}
+    place = [vocabulary[term] for term in met]
+    numbers = [[place[number] for number in text] for text in numbers]
     index = bm25s.BM25()
     index.index((numbers, vocabulary), show_progress=False)
     return index
 
 
-def _bm25_scores(index: bm25s.BM25, terms: Sequence[str]) -> Float:
+def bm25_scores(index: bm25s.BM25, terms: Sequence[str]) -> Float:
     """Return the BM25 score of each text, shape (texts,)."""
     known = [term for term in terms if term in index.vocab_dict]
     if not known:

@@ -29,11 +29,12 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from qa.classify import TopicClassifier
-from qa.corpus import Contact, Passage
+from qa.corpus import Contact, Passage, Reply, Urgent
 from qa.embed import Encoder
 from qa.errors import IndexCorrupt, IndexLocked, IndexMissing, IndexStale, IndexUnwritable
 from qa.index.build import FORMAT, Index, Manifest, Topic
 from qa.rank import Ranker
+from qa.repair import Vocabulary
 from qa.segment import Segmenter
 
 CURRENT = "CURRENT"
@@ -149,16 +150,20 @@ def _write(build: Path, index: Index) -> str:
     _write_lines(build / "passages.jsonl", (asdict(passage) for passage in index.passages))
     _write_lines(build / "topics.jsonl", (asdict(topic) for topic in index.topics))
     _write_lines(build / "contacts.jsonl", (asdict(contact) for contact in index.contacts))
+    _write_lines(build / "urgent.jsonl", (asdict(rule) for rule in index.urgent))
+    _write_lines(build / "replies.jsonl", (asdict(rule) for rule in index.replies))
+    vocabulary = json.dumps(index.vocabulary.to_json(), ensure_ascii=False)
+    (build / "vocabulary.json").write_text(vocabulary, "utf-8")
     (build / "questions.txt").write_text("\n".join(index.question_topics), "utf-8")
     (build / "keys.txt").write_text("\n".join(index.keys), "utf-8")
     (build / "ranker.json").write_text(json.dumps(index.ranker.to_json(), indent=1), "utf-8")
     _write_vectors(build / "vectors.faiss", index.vectors)
     _write_vectors(build / "questions.faiss", index.question_vectors)
-    _write_vectors(build / "off-topic.faiss", index.off_topic_vectors)
     index.words.save(build / "words", show_progress=False)
     index.grams.save(build / "grams", show_progress=False)
-    if index.classifier is not None:
-        _write_classifier(build / "classifier", index.classifier)
+    for name, classifier in (("classifier", index.classifier), ("danger", index.danger)):
+        if classifier is not None:
+            _write_classifier(build / name, classifier)
     files = sorted(path for path in build.rglob("*") if path.is_file())
     digests = {path.relative_to(build).as_posix(): _digest(path) for path in files}
     manifest = index.manifest.model_copy(update={"files": digests})
@@ -176,25 +181,34 @@ def _read(build: Path, manifest: Manifest) -> Index:
         Topic(**{**data, "related": tuple(data["related"])})
         for data in _read_lines(build / "topics.jsonl")
     )
-    classifier = build / "classifier"
+    classifier, danger = (
+        _read_classifier(folder) if folder.is_dir() else None
+        for folder in (build / "classifier", build / "danger")
+    )
     return Index(
         manifest=manifest,
         passages=passages,
         topics=topics,
-        contacts=tuple(Contact(**data) for data in _read_lines(build / "contacts.jsonl")),
+        contacts=tuple(_contact(data) for data in _read_lines(build / "contacts.jsonl")),
+        urgent=tuple(_urgent(data) for data in _read_lines(build / "urgent.jsonl")),
+        replies=tuple(
+            Reply(data["kind"], data["says"], tuple(data["phrases"]))
+            for data in _read_lines(build / "replies.jsonl")
+        ),
+        vocabulary=Vocabulary.from_json(json.loads((build / "vocabulary.json").read_text("utf-8"))),
         vectors=faiss.read_index(str(build / "vectors.faiss")),
         question_vectors=faiss.read_index(str(build / "questions.faiss")),
-        off_topic_vectors=faiss.read_index(str(build / "off-topic.faiss")),
         question_topics=tuple((build / "questions.txt").read_text("utf-8").split("\n")),
         keys=tuple((build / "keys.txt").read_text("utf-8").split("\n")),
         words=bm25s.BM25.load(build / "words", load_vocab=True, mmap=True),
         grams=bm25s.BM25.load(build / "grams", load_vocab=True, mmap=True),
-        classifier=_read_classifier(classifier) if classifier.is_dir() else None,
+        classifier=classifier,
+        danger=danger,
         ranker=Ranker.from_json(json.loads((build / "ranker.json").read_text("utf-8"))),
     )
 
 
-_ARRAYS = ("idf", "weights", "dense")
+_ARRAYS = ("idf", "weights", "dense", "labels", "starts", "places", "values")
 
 
 def _write_classifier(folder: Path, classifier: TopicClassifier) -> None:
@@ -216,6 +230,16 @@ def _read_classifier(folder: Path) -> TopicClassifier:
 
 def _passage(data: dict[str, Any]) -> Passage:
     return Passage(**{**data, "sources": tuple(data["sources"])})
+
+
+def _contact(data: dict[str, Any]) -> Contact:
+    return Contact(**{**data, "words": tuple(data["words"])})
+
+
+def _urgent(data: dict[str, Any]) -> Urgent:
+    contacts = tuple(_contact(contact) for contact in data["contacts"])
+    texts = {name: tuple(data[name]) for name in ("topics", "phrases", "lookalikes")}
+    return Urgent(data["kind"], data["says"], contacts, **texts, margin=data["margin"])
 
 
 def _write_lines(path: Path, rows: Iterator[dict[str, Any]]) -> None:

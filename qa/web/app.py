@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Flask, Response, current_app, jsonify, render_template, request, url_for
 
-from qa.answer import NOTICE, Answer, Engine, Question, to_json
+from qa.answer import NOTICE, Answer, Engine, Question, how_many, to_json
 from qa.errors import BodyTooLarge, QuestionError
 from qa.paths import WEB
 from qa.settings import Settings
@@ -71,7 +71,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
 def _templates(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters["day"] = present.chinese_day
-    app.jinja_env.globals.update(notice=NOTICE, asset=_asset)
+    app.jinja_env.filters["how_many"] = how_many
+    app.jinja_env.globals.update(notice=NOTICE, asset=_asset, said=present.said)
 
 
 def _pages(app: Flask, settings: Settings, standby: Standby) -> None:
@@ -96,7 +97,7 @@ def _pages(app: Flask, settings: Settings, standby: Standby) -> None:
             engine,
             typed=question.text,
             answer=answer,
-            cards=present.cards(answer, engine),
+            cards=present.shelf(answer, engine),
         )
 
     @app.get("/topics/<id>")

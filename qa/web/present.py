@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from qa.answer import Answer, Engine
+from qa.answer import Answer, Engine, Quote, nth
 from qa.corpus import Contact, Passage, blocks
 from qa.index import Topic
 
@@ -73,21 +73,32 @@ class Card:
     reviewed: str | None
 
 
-def cards(answer: Answer, engine: Engine) -> list[Card]:
-    """Return the quoted passages as cards, in order, each with the whole of its document."""
-    contacts = engine.index.contacts
-    return [
-        Card(
-            topic=quote.passage.topic,
-            title=quote.passage.title,
-            heading=quote.passage.heading,
-            groups=_groups(_lines(quote.passage.text, quote.highlights, contacts)),
-            whole=_whole(quote.passage.topic, engine),
-            sources=quote.passage.sources,
-            reviewed=quote.passage.reviewed,
-        )
-        for quote in answer.quotes
-    ]
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The quoted passages of an answer as cards, in the order in which they are read."""
+
+    leads: tuple[Card, ...]
+    parts: tuple[tuple[str, Card | None], ...]  # what stands over each part, and its card
+    others: tuple[Card, ...]
+
+
+def shelf(answer: Answer, engine: Engine) -> Shelf:
+    """Return an answer's passages as cards, each with the whole of its document."""
+    return Shelf(
+        leads=tuple(_card(quote, engine) for quote in answer.leads),
+        parts=tuple(
+            (nth(number, part), _card(quote, engine) if quote else None)
+            for number, (part, quote) in enumerate(answer.by_part, 1)
+        ),
+        others=tuple(_card(quote, engine) for quote in answer.others),
+    )
+
+
+def said(text: str, contacts: Sequence[Contact]) -> tuple[tuple[Run, ...], tuple[Run, ...]]:
+    """Return the first sentence of what is said, and the rest, with the numbers to call."""
+    end = text.find("。") + 1 or len(text)
+    numbers = _numbers(contacts)
+    return tuple(_runs(text[:end], numbers)), tuple(_runs(text[end:], numbers))
 
 
 def sections(passages: Iterable[Passage], contacts: Sequence[Contact]) -> list[Section]:
@@ -107,6 +118,19 @@ def chinese_day(day: str) -> str:
     """Return an ISO 8601 day as Chinese readers write it: 2026-11-24 → 2026年11月24日."""
     found = _DAY.fullmatch(day)
     return "{}年{:d}月{:d}日".format(*map(int, found.groups())) if found else day
+
+
+def _card(quote: Quote, engine: Engine) -> Card:
+    passage = quote.passage
+    return Card(
+        topic=passage.topic,
+        title=passage.title,
+        heading=passage.heading,
+        groups=_groups(_lines(passage.text, quote.highlights, engine.index.contacts)),
+        whole=_whole(passage.topic, engine),
+        sources=passage.sources,
+        reviewed=passage.reviewed,
+    )
 
 
 def _whole(topic: str, engine: Engine) -> tuple[Section, ...]:

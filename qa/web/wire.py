@@ -28,7 +28,11 @@ class AskRequest(Message):
     ]
     k: Annotated[
         int,
-        Field(ge=1, description="How many passages at most, written without a decimal point."),
+        Field(
+            ge=1,
+            description="How many passages at most for each question that the message asks, "
+            "written without a decimal point.",
+        ),
     ] = 3
 
 
@@ -36,7 +40,13 @@ class QuotedPassage(Message):
     """A passage of the guidance, quoted as it stands."""
 
     rank: Annotated[int, Field(ge=1)]
-    score: Annotated[Probability, Field(description="Probability that this passage answers.")]
+    score: Annotated[
+        Probability,
+        Field(
+            description="Probability that this passage answers; 0 for one that only a danger's "
+            "topics bring."
+        ),
+    ]
     topic: Annotated[str, Field(description="Id of the topic; never changes.")]
     id: Annotated[str, Field(description="Id of the passage; changes when its text does.")]
     title: Annotated[str, Field(description="The topic's title: the question that it answers.")]
@@ -50,6 +60,10 @@ class QuotedPassage(Message):
     reviewed: Annotated[
         str | None,
         Field(description="Day on which a person last checked the topic, ISO 8601."),
+    ]
+    part: Annotated[
+        int | None,
+        Field(ge=1, description="1-based place in `parts` of the question that it answers."),
     ]
     url: Annotated[str, Field(description="Address of the whole topic on this server.")]
 
@@ -76,19 +90,66 @@ class IndexInfo(Message):
     passages: Annotated[int, Field(ge=0)]
 
 
+class Danger(Message):
+    """A danger to life or limb that the message speaks of."""
+
+    kind: Annotated[str, Field(description="Its name in the corpus, such as `self-harm`.")]
+    says: Annotated[str, Field(description="To be shown before everything else.")]
+
+
+class Remark(Message):
+    """What is said to a message that asks nothing: a greeting, thanks, what cannot be read."""
+
+    kind: Annotated[str, Field(description="Its name in the corpus, such as `greeting`.")]
+    says: Annotated[str, Field(description="To be shown in place of passages.")]
+
+
 class AskResponse(Message):
     """An answer. `answered`: the first passage answers the question. `uncertain`: the nearest
-    guidance, and phone numbers. `unanswered`: no passages, phone numbers instead.
+    guidance, and phone numbers. `unanswered`: no passages, phone numbers instead. With `urgent`
+    the status is `answered`, and the passages of the danger's topics come first.
     """
 
     question: Annotated[str, Field(description="As read: without control characters.")]
     status: Literal["answered", "uncertain", "unanswered"]
     confidence: Annotated[
-        Probability, Field(description="Calibrated probability that the first passage answers.")
+        Probability,
+        Field(
+            description="Calibrated probability that the first passage found by search answers, "
+            "whatever comes before it for a danger; 0 with `reply`."
+        ),
     ]
-    passages: Annotated[list[QuotedPassage], Field(description="Best first; none when unanswered.")]
+    passages: Annotated[
+        list[QuotedPassage],
+        Field(
+            description="Best first; none when unanswered. With `urgent` those of its topics "
+            "first, beyond `k`; the others are at most `k`. Of these, with `parts`, the best for "
+            "each part comes first, in their order."
+        ),
+    ]
     related: list[RelatedTopic]
-    contacts: Annotated[list[Phone], Field(description="Empty when answered.")]
+    contacts: Annotated[
+        list[Phone],
+        Field(description="Empty when answered, but the help lines of the danger with `urgent`."),
+    ]
+    urgent: Annotated[
+        Danger | None, Field(description="The gravest danger spoken of; null where there is none.")
+    ]
+    reply: Annotated[Remark | None, Field(description="Null for a question and with `urgent`.")]
+    understood: Annotated[
+        str | None,
+        Field(
+            description="The question as it was searched, where spelling was put right or pinyin "
+            "written out; else null, as with `urgent` and `reply`."
+        ),
+    ]
+    parts: Annotated[
+        list[str],
+        Field(
+            description="The questions of a message that asks several, as searched, in its order; "
+            "else empty."
+        ),
+    ]
     index: IndexInfo
     notice: Annotated[str, Field(description="What the answer is not: legal advice.")]
 
