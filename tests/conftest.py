@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,22 @@ def app(settings, engine):
 @pytest.fixture
 def client(app):
     return app.test_client()
+
+
+@pytest.fixture
+def answering(monkeypatch):
+    """Return a function that changes every answer of every engine, as by ``replace``."""
+    original = Engine.ask
+
+    def change(**changes) -> None:
+        def ask(self, question):
+            answer = original(self, question)
+            made = {name: f(answer) if callable(f) else f for name, f in changes.items()}
+            return replace(answer, **made)
+
+        monkeypatch.setattr(Engine, "ask", ask)
+
+    return change
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Questions as typed, answers as given."""
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -119,14 +120,169 @@ def test_the_same_question_gives_the_same_answer_in_another_process(shipped_inde
 def test_json_has_the_fields_of_the_contract(small_engine):
     data = to_json(ask(small_engine, "链接能不能点"))
     assert list(data) == [
-        "question", "status", "confidence", "passages", "related", "contacts", "index", "notice",
+        "question", "status", "confidence", "passages", "related", "contacts", "urgent", "reply",
+        "understood", "parts", "index", "notice",
     ]  # fmt: skip
     assert list(data["passages"][0]) == [
         "rank", "score", "topic", "id", "title", "heading", "text", "highlights", "sources",
-        "reviewed", "url",
+        "reviewed", "part", "url",
     ]  # fmt: skip
+    nothing = (data["urgent"], data["reply"], data["understood"], data["parts"])
+    assert nothing == (None, None, None, [])
+    assert data["passages"][0]["part"] is None
     assert data["notice"] == NOTICE
     assert data["index"]["passages"] == len(small_engine.index)
+
+
+def test_an_answer_is_plain_data_that_json_holds(engine):
+    for text in ("你好啊", "我不想活了", "司法却认是什么", "调解要收费吗？另外，逾期会坐牢吗？"):
+        data = to_json(ask(engine, text))
+        assert json.loads(json.dumps(data, ensure_ascii=False)) == data
+
+
+def test_ranks_count_from_one_and_scores_fall(engine):
+    quotes = ask(engine, "收到花呗的调解短信，三天内要我回电话，怎么办", k=10).quotes
+    assert [quote.rank for quote in quotes] == list(range(1, 11))
+    scores = [quote.score for quote in quotes]
+    assert scores == sorted(scores, reverse=True)
+
+
+# Messages that ask nothing
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        pytest.param("您好啊", "greeting", id="greeting"),
+        pytest.param("在吗？", "greeting", id="greeting-with-a-mark"),
+        pytest.param("老師您好", "greeting", id="traditional"),
+        pytest.param("Hello!", "greeting", id="english-greeting"),
+        pytest.param("你好", "greeting", id="the-commonest-greeting"),
+        pytest.param("大家好", "greeting", id="greeting-to-all"),
+        pytest.param("nihao", "greeting", id="greeting-in-pinyin"),
+        pytest.param("谢谢", "thanks", id="thanks"),
+        pytest.param("谢谢啦，拜拜", "thanks", id="thanks-and-goodbye"),
+        pytest.param("xiexie", "thanks", id="thanks-in-pinyin"),
+        pytest.param("再见", "thanks", id="goodbye"),
+        pytest.param("thank you", "thanks", id="english-thanks"),
+        pytest.param("你是机器人吗", "about", id="robot"),
+        pytest.param("转人工", "about", id="to-a-person"),
+        pytest.param("asdfgh", "unreadable", id="keys"),
+        pytest.param("😀😀", "unreadable", id="emoji"),
+        pytest.param("1234567", "unreadable", id="number"),
+        pytest.param("……！！", "unreadable", id="marks"),
+        pytest.param("How do I know this message is real?", "other-language", id="english"),
+        pytest.param("ສະບາຍດີ", "other-language", id="lao"),
+        pytest.param("Привет, помогите", "other-language", id="russian"),
+        pytest.param("مرحبا", "other-language", id="arabic"),
+    ],
+)
+def test_a_message_that_asks_nothing_gets_a_reply_and_no_passage(engine, text, kind):
+    answer = ask(engine, text)
+    assert answer.urgent is None
+    assert answer.reply is not None
+    assert answer.reply.kind == kind
+    assert answer.quotes == answer.related == answer.parts == ()
+    assert (answer.status, answer.confidence, answer.understood) == ("unanswered", 0, None)
+    assert to_json(answer)["reply"] == {"kind": kind, "says": answer.reply.says}
+
+
+def test_every_shipped_phrase_of_a_reply_gets_a_reply(engine):
+    phrases = [phrase for rule in engine.index.replies for phrase in rule.phrases]
+    missed = [phrase for phrase in phrases if ask(engine, phrase).reply is None]
+    assert missed == []
+
+
+@pytest.mark.parametrize("text", ["你好，收到调解短信几天内要回", "收到调解短信几天内要回，谢谢啦"])
+def test_courtesies_beside_a_question_change_nothing(engine, text):
+    plain, polite = (ask(engine, t) for t in ("收到调解短信几天内要回", text))
+    assert polite.reply is None
+    assert [q.passage.id for q in polite.quotes] == [q.passage.id for q in plain.quotes]
+
+
+# Typing errors and pinyin
+
+
+@pytest.mark.parametrize(
+    ("text", "understood"),
+    [
+        pytest.param("司法却认是什么意思", "司法确认是什么意思", id="sound"),
+        pytest.param("xinyongka yuqi hui zuolao ma", "信用卡逾期会坐牢吗", id="pinyin"),
+        pytest.param("司法确认是什么意思", None, id="nothing-to-put-right"),
+        pytest.param("司法確認是什麼意思", None, id="folding-is-no-repair"),
+        pytest.param(" 司法 确认是什么意思 ", None, id="spaces-are-no-repair"),
+    ],
+)
+def test_a_question_put_right_says_how_it_was_understood(engine, text, understood):
+    answer = ask(engine, text)
+    assert answer.understood == understood
+    assert answer.question.text == text.strip()  # as typed, whatever it was taken for
+
+
+def test_a_question_put_right_is_answered_as_the_right_one(engine):
+    right, wrong = (ask(engine, t) for t in ("司法确认是什么意思", "司法却认是什么意思"))
+    assert [q.passage.id for q in wrong.quotes] == [q.passage.id for q in right.quotes]
+    assert wrong.confidence == right.confidence
+
+
+def test_nothing_is_understood_otherwise_where_there_is_danger(engine):
+    answer = ask(engine, "wo bu xiang huo le")
+    assert answer.urgent.kind == "self-harm"
+    assert answer.understood is None
+
+
+@pytest.mark.parametrize(
+    ("question", "topic"),
+    [
+        (question, topic)
+        for topic, questions in {
+            "reply": ["几天内要回电话", "三天不回会怎样"],
+            "fake": ["链接能不能点", "让我扫码下载软件"],
+            "credit": ["征信上的逾期能删掉吗", "花钱修复征信靠谱吗"],
+        }.items()
+        for question in questions
+    ],
+)
+def test_a_small_corpus_answers_its_own_variants(small_engine, question, topic):
+    assert ask(small_engine, question, k=1).quotes[0].passage.topic == topic
+
+
+# The same bytes
+
+
+MESSAGES = (
+    "催收上门怎么办",
+    "司法却认是什么",
+    "我不想活了",
+    "谢谢",
+    "调解要收费吗？另外，逾期会坐牢吗？",
+)
+
+
+def qa(*arguments: str, **environment: str) -> bytes:
+    command = [sys.executable, "-m", "qa", *arguments]
+    env = {**os.environ, **environment}
+    return subprocess.run(command, env=env, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("text", MESSAGES)
+def test_the_same_question_gives_the_same_bytes_in_two_processes(shipped_index, engine, text):
+    first, second = (
+        qa("ask", "--json", text, QA_INDEX=str(shipped_index), PYTHONHASHSEED=seed)
+        for seed in ("1", "2")
+    )
+    assert first == second
+    assert json.loads(first) == json.loads(json.dumps(to_json(ask(engine, text))))
+
+
+def test_a_rebuild_into_another_folder_gives_the_same_bytes(corpus_folder, tmp_path):
+    asked = ("链接能不能点", "花钱修复征信靠谱吗？另外，几天内要回电话？", "不想活了", "你好啊")
+    answers = []
+    for name in ("one", "two"):
+        qa("rebuild", "--corpus", str(corpus_folder), QA_INDEX=str(tmp_path / name))
+        answers.append([qa("ask", "--json", text, QA_INDEX=str(tmp_path / name)) for text in asked])
+    assert answers[0] == answers[1]
+    assert json.loads(answers[0][0])["passages"]
 
 
 def test_a_topic_is_its_whole_document_in_order(small_engine):

@@ -9,6 +9,10 @@ from playwright.sync_api import expect, sync_playwright
 
 ASKED = "收到调解短信后几天内要回复？"
 OFF_TOPIC = "红烧肉怎么做才好吃"
+DANGER = "欠了花呗还不上，不想活了。短信里的链接能点吗？逾期会坐牢吗？"
+THANKS = "谢谢"
+MISSPELT = "司法却认要多久内做"
+TWO = "短信里的链接能点吗？还有，逾期会坐牢吗？"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = [
     "--no-sandbox",
@@ -55,6 +59,7 @@ def ask(page, start, question):
 
 
 def assert_fits(page):
+    expect(page.locator("footer")).to_be_visible()  # else the next page may have no root yet
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= 320, f"scrolls sideways: {width} px"
 
@@ -97,6 +102,30 @@ def test_unanswered_question_leads_to_people(page, start):
     expect(page.get_by_label("换个说法再问一次")).to_have_value(OFF_TOPIC)
 
 
+def test_danger_is_on_the_first_screen_with_lines_to_call(page, start):
+    ask(page, start, DANGER)
+    first = page.get_by_role("link", name="12356 全国统一心理援助热线")
+    expect(first).to_have_attribute("href", "tel:12356")
+    expect(first).to_be_in_viewport()
+    assert first.bounding_box()["height"] >= 44
+    expect(page.locator(".danger + article .quoted")).to_be_visible()
+    assert page.url == start
+
+
+def test_thanks_get_a_reply_and_an_empty_form(page, start):
+    ask(page, start, THANKS)
+    expect(page.get_by_text("不客气。")).to_be_visible()
+    expect(page.get_by_label("您的问题")).to_have_value("")
+
+
+def test_both_questions_are_answered_in_the_open(page, start):
+    ask(page, start, TWO)
+    expect(page.get_by_role("heading", name="您问了两件事")).to_be_visible()
+    for place, article in zip(("第一问", "第二问"), page.get_by_role("article").all(), strict=True):
+        expect(article.get_by_role("heading", level=3).first).to_contain_text(place)
+        expect(article.locator(".quoted")).to_be_visible()
+
+
 def test_mistake_is_announced_and_leads_to_the_field(page, start):
     ask(page, start, "  ")
     expect(page).to_have_title("错误：问答")
@@ -128,7 +157,17 @@ def test_topic_is_found_by_chapter(page, start):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_scrolls_sideways_on_a_small_phone(page, start, scheme):
     page.emulate_media(color_scheme=scheme)
-    for question in (ASKED, OFF_TOPIC, "", "长" * 2001, "https://" + "x" * 300):
+    for question in (
+        ASKED,
+        OFF_TOPIC,
+        DANGER,
+        THANKS,
+        MISSPELT,
+        TWO,
+        "",
+        "长" * 2001,
+        "https://" + "x" * 300,
+    ):
         ask(page, start, question)
         assert_fits(page)
     for path in ("", "topics/respond-how-fast", "topics/mental-health", "nothing"):

@@ -1,8 +1,10 @@
 """The ranker is learned from questions that neither it nor the encoder has seen."""
 
+import numpy as np
+
 from qa import calibrate, index
 from qa.corpus import OFF_TOPIC, read
-from qa.rank import DEFAULT_RANKER
+from qa.rank import DEFAULT_CHOICE, DEFAULT_RANKER, FEATURES, QUESTION_FEATURES
 
 
 def build(corpus_folder, segmenter, encoder):
@@ -20,6 +22,7 @@ def test_every_question_is_judged_as_if_it_were_not_in_the_index(
         return gather(built, query, training)
 
     monkeypatch.setattr(calibrate, "gather", spy)
+    monkeypatch.setattr(calibrate, "FEWEST_QUESTIONS", 0)
     built = build(corpus_folder, segmenter, encoder)
     calibrate.fit(built)
     assert [place for _, place in asked] == list(range(len(built.training.labels)))
@@ -52,3 +55,34 @@ def test_off_topic_questions_are_learned_as_a_class(corpus_folder, segmenter, en
 def test_without_question_variants_the_default_serves(tmp_path, segmenter, encoder):
     (tmp_path / "a.txt").write_text("征信记录不会删除。", "utf-8")
     assert calibrate.fit(build(tmp_path, segmenter, encoder)) is DEFAULT_RANKER
+
+
+def test_the_ranker_has_the_correction_and_the_thresholds_that_were_chosen(
+    corpus_folder, segmenter, encoder
+):
+    ranker = calibrate.fit(build(corpus_folder, segmenter, encoder))
+    assert (ranker.topic.slope, ranker.topic.offset) == (calibrate.SLOPE, calibrate.OFFSET)
+    assert (ranker.answered, ranker.uncertain) == (calibrate.ANSWERED, calibrate.UNCERTAIN)
+    assert 0 < ranker.uncertain < ranker.answered < 1
+
+
+def test_a_training_question_is_judged_among_the_topics_that_are_known(
+    corpus_folder, segmenter, encoder
+):
+    (corpus_folder / "guidance/plain.txt").write_text("链接里有病毒。", "utf-8")
+    built = build(corpus_folder, segmenter, encoder)
+    for place, label in enumerate(built.training.labels):
+        judged = calibrate._judged(built, built.training, place)
+        assert judged.features.shape[1] == len(FEATURES)
+        assert judged.question.shape == (len(QUESTION_FEATURES),)
+        assert not np.isnan(judged.features).any()  # the plain file takes no part
+        assert len(judged.features) == 3
+        assert (judged.right is None) == (label == OFF_TOPIC)
+
+
+def test_too_few_questions_to_learn_from_leave_the_shipped_weights(
+    corpus_folder, segmenter, encoder
+):
+    ranker = calibrate.fit(build(corpus_folder, segmenter, encoder))
+    assert ranker.retrieval == DEFAULT_RANKER.retrieval
+    assert ranker.topic.weights == DEFAULT_CHOICE.weights

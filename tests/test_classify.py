@@ -36,8 +36,7 @@ LABELS = list(QUESTIONS.values())
 
 @pytest.fixture
 def ones(monkeypatch):
-    """Give ridge and dense a value that is easy to reckon with."""
-    monkeypatch.setattr(classify, "RIDGE", 1.0)
+    """Give dense a value that is easy to reckon with, as the tests do with ridge."""
     monkeypatch.setattr(classify, "DENSE", 1.0)
 
 
@@ -45,7 +44,7 @@ def test_two_equal_questions_worked_by_hand(segmenter, ones):
     # Kernel [[1, 1], [1, 1]] from the text, nothing from the vectors:
     # dual = inverse of [[2, 1], [1, 2]] = [[2, −1], [−1, 2]] / 3.
     twice = [segmenter.segment("花呗")] * 2
-    classifier, left_out = fit(twice, ["a", "b"], np.zeros((2, 4), np.float32))
+    classifier, left_out = fit(twice, ["a", "b"], np.zeros((2, 4), np.float32), ridge=1.0)
     # Without the first, the second weighs 1 / (1 + 1): it says b, half sure.
     np.testing.assert_allclose(left_out, [[0, 1 / 2], [1 / 2, 0]], atol=1e-6)
     # 花 is one of four equal features (花, 呗, 花呗, the word): each weighs 1/2 · (2/3 − 1/3).
@@ -58,25 +57,109 @@ def test_vectors_alone_worked_by_hand(segmenter, ones):
     # No feature is in two questions; the vectors' kernel is the identity, so dual = I / 2.
     apart = [segmenter.segment("花"), segmenter.segment("借")]
     vectors = np.array([[1, 0], [0, 1]], np.float32)
-    classifier, left_out = fit(apart, ["a", "b"], vectors)
+    classifier, left_out = fit(apart, ["a", "b"], vectors, ridge=1.0)
     assert classifier.features == {}
     np.testing.assert_allclose(left_out, np.zeros((2, 2)), atol=1e-6)
     scores = classifier.scores(segmenter.segment("花"), np.array([0.6, 0.8], np.float32))
     np.testing.assert_allclose(scores, [0.3, 0.4], rtol=1e-6)
 
 
-def test_score_worked_by_hand(segmenter):
-    # 花 twice: 1 + ln 2 = 1.6931; 呗 once with idf 2: 2; length √(1.6931² + 2²) = 2.6204;
-    # (1.6931 · 1 + 2 · 10) / 2.6204 = 8.2785, and 0.6 · 0.5 from the vector.
-    classifier = TopicClassifier(
+@pytest.fixture
+def two_features() -> TopicClassifier:
+    """Two features; of two questions the first has 花 and 呗 (0.6, 0.8), the second 呗 alone."""
+    return TopicClassifier(
         classes=("a",),
         features={"花": 0, "呗": 1},
         idf=np.array([1, 2], np.float32),
         weights=np.array([[1], [10]], np.float16),
         dense=np.array([[0.5], [0]], np.float32),
+        labels=np.array([0, 0], np.int32),
+        starts=np.array([0, 1, 3], np.int32),
+        places=np.array([0, 0, 1], np.int32),
+        values=np.array([0.6, 0.8, 1], np.float16),
     )
-    scores = classifier.scores(segmenter.segment("花，花呗"), np.array([0.6, 0.8], np.float32))
+
+
+def test_score_worked_by_hand(segmenter, two_features):
+    # 花 twice: 1 + ln 2 = 1.6931; 呗 once with idf 2: 2; length √(1.6931² + 2²) = 2.6204;
+    # (1.6931 · 1 + 2 · 10) / 2.6204 = 8.2785, and 0.6 · 0.5 from the vector.
+    vector = np.array([0.6, 0.8], np.float32)
+    scores = two_features.scores(segmenter.segment("花，花呗"), vector)
     np.testing.assert_allclose(scores, [8.5785], atol=1e-3)
+
+
+def test_similarities_worked_by_hand(segmenter, two_features):
+    # 花 weighs 1.6931 / 2.6204 = 0.6461 and 呗 0.7632: 0.6461 · 0.6 + 0.7632 · 0.8 and 0.7632 · 1.
+    found = two_features.similarities(segmenter.segment("花，花呗"))
+    np.testing.assert_allclose(found, [0.9982, 0.7632], atol=1e-3)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(two_features.similarities(segmenter.segment("花")), [0.6, 0], 1e-3)
+
+
+def test_a_question_of_unknown_features_is_similar_to_none(segmenter, two_features):
+    for text in ("", "调解"):
+        assert two_features.similarities(segmenter.segment(text)).tolist() == [0, 0]
+
+
+def test_similarities_are_those_of_the_questions_themselves(questions, vectors):
+    classifier, _ = fit(questions, LABELS, vectors)
+    classes = [classifier.classes[label] for label in classifier.labels]
+    assert classes == LABELS
+    found = np.array([classifier.similarities(one) for one in questions])
+    np.testing.assert_allclose(np.diag(found), np.ones(len(questions)), atol=2e-3)
+    np.testing.assert_allclose(found, found.T, atol=2e-3)  # values are float16
+    assert (found >= 0).all()
+    assert (found <= 1.002).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        pytest.param("链接", 0, id="known"),
+        pytest.param("鑀鬰", 1, id="unknown"),
+        pytest.param("链接，鑀", 1 / 2, id="half"),
+        pytest.param("链接，鑀，鑀", 1 / 2, id="a-word-counts-once"),
+        pytest.param("的了", 0, id="stop-words-only"),
+        pytest.param("", 0, id="nothing"),
+    ],
+)
+def test_share_of_unknown_words(segmenter, questions, vectors, text, share):
+    classifier, _ = fit(questions, LABELS, vectors)
+    assert classifier.unknown_words(segmenter.segment(text)) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("common", [1, 4, 10**6], ids=["all-dense", "both", "all-sparse"])
+def test_kernel_equals_the_product_of_dense_matrices(monkeypatch, common):
+    from scipy.sparse import csr_array
+
+    monkeypatch.setattr(classify, "COMMON", common)
+    random = np.random.default_rng(0)
+    dense = random.random((30, 50)) * (random.random((30, 50)) < 0.15)
+    dense = dense.astype(np.float32)
+    kernel = classify._kernel(csr_array(dense))
+    assert type(kernel) is np.ndarray
+    np.testing.assert_allclose(kernel, dense @ dense.T, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 37], ids=lambda n: f"{n}-rows")
+def test_inverse_factor_equals_numpys(monkeypatch, n):
+    monkeypatch.setattr(classify, "SMALL", 8)  # so that larger ones are taken by halves
+    rows = np.random.default_rng(n).normal(size=(n, n + 3)).astype(np.float32)
+    matrix = rows @ rows.T / n + 2 * np.eye(n, dtype=np.float32)
+    factor = classify._inverse_factor(matrix)
+    assert factor.dtype == np.float32
+    assert not np.triu(factor, 1).any()
+    expected = np.linalg.inv(np.linalg.cholesky(matrix.astype(np.float64)))
+    np.testing.assert_allclose(factor, expected, atol=1e-5)
+    np.testing.assert_allclose(
+        factor.T @ factor, np.linalg.inv(matrix.astype(np.float64)), atol=1e-5
+    )
+
+
+def test_a_larger_ridge_makes_scores_smaller(questions, vectors):
+    weak, strong = (fit(questions, LABELS, vectors, ridge=ridge)[0] for ridge in (0.5, 50.0))
+    for segments, vector in zip(questions, vectors, strict=True):
+        assert strong.scores(segments, vector).max() < weak.scores(segments, vector).max()
 
 
 @pytest.mark.parametrize("left", range(len(QUESTIONS)))
@@ -135,3 +218,6 @@ def test_scores_have_one_column_per_class(questions, vectors):
     assert classifier.weights.shape == (len(classifier.features), 3)
     assert classifier.dense.shape == (4, 3)
     assert classifier.scores(questions[0], vectors[0]).shape == (3,)
+    assert (classifier.weights.dtype, classifier.values.dtype) == (np.float16, np.float16)
+    assert len(classifier.starts) == len(classifier.features) + 1
+    assert classifier.starts[-1] == len(classifier.places) == len(classifier.values)

@@ -2,12 +2,15 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
+from html import unescape
 
 import pytest
 
 from qa.cli import cli
+from qa.paths import MODEL
 
 COMMANDS = ["serve", "ask", "rebuild", "check", "evaluate", "info", "train"]
 
@@ -68,6 +71,56 @@ def test_ask_says_whom_to_call_when_there_is_no_guidance(runner):
     output = runner.invoke(cli, ["ask", "红烧肉怎么做"]).output
     assert "目前的指引没有回答这个问题" in output
     assert "12348" in output
+
+
+def ask(runner, question: str) -> str:
+    return runner.invoke(cli, ["ask", question]).output
+
+
+def in_order(output: str, *words: str) -> bool:
+    places = [output.find(word) for word in words]
+    return -1 not in places and places == sorted(places)
+
+
+@pytest.mark.usefixtures("shipped")
+def test_ask_says_danger_first_then_whom_to_call_then_all_else(runner):
+    output = ask(runner, "不想活了。短信里的链接能点吗？逾期会坐牢吗？")
+    assert output.startswith("您的命比任何债都要紧。")
+    order = [
+        "  12356  ",
+        "  120  ",
+        "主题：mental-health",
+        "您问了两件事",
+        "第一问：“",
+        "第二问：“",
+    ]
+    assert in_order(output, *order)
+    assert "已找到依据" not in output
+    assert output.count("  12356  ") == 1
+
+
+@pytest.mark.usefixtures("shipped")
+def test_ask_replies_to_thanks_and_gives_the_phones(runner):
+    output = ask(runner, "谢谢")
+    assert in_order(output, "不客气。", "12348")
+    assert "没有回答这个问题" not in output
+
+
+@pytest.mark.usefixtures("shipped")
+def test_ask_says_what_was_searched_above_the_answer(runner):
+    output = ask(runner, "司法却认要多久内做")
+    assert in_order(output, "已按“司法确认要多久内做”查找", "1. ")
+    assert "已按" not in ask(runner, "短信里的链接能点吗")
+
+
+@pytest.mark.usefixtures("shipped")
+def test_ask_answers_several_questions_in_their_order(runner, answering):
+    asked = "短信里的链接能点吗？还有，逾期会坐牢吗？"
+    order = ["您问了两件事", "第一问：“", "1. ", "第二问：“", "2. ", "也可能有用", "3. "]
+    assert in_order(ask(runner, asked), *order)
+    answering(quotes=lambda answer: answer.quotes[:1], parts=("[b]甲[/b]", "乙"))
+    output = ask(runner, asked)
+    assert in_order(output, "第一问：“[b]甲[/b]”", "1. ", "第二问：“乙”", "这一问没有另外列出指引")
 
 
 @pytest.mark.usefixtures("shipped")
@@ -144,11 +197,71 @@ def test_info_without_an_index_says_so_and_exits_1(runner):
 
 
 @pytest.mark.usefixtures("shipped")
-def test_evaluate_prints_each_system_with_n(runner):
+def test_evaluate_prints_each_system_with_n_and_interval(runner):
     result = runner.invoke(cli, ["evaluate", "--json"])
     systems = json.loads(result.stdout)["systems"]
-    assert set(systems) == {"sparse", "dense", "fused"}
-    assert all(scores["n"] == 492 for scores in systems.values())
+    assert set(systems) == {"plain", "sparse", "dense", "fused"}
+    for scores in systems.values():
+        assert scores["n"] == 492
+        low, high = scores["interval"]["hit@1"]
+        assert low <= scores["hit@1"] <= high
+
+
+@pytest.fixture
+def few(tmp_path):
+    """Three judged questions about the shipped guidance, one of them without an answer."""
+    (tmp_path / "qrels").mkdir()
+    texts = {"1": "短信里的链接能点吗", "2": "收到通知要多久内回复", "3": "红烧肉怎么做"}
+    rows = [json.dumps({"_id": id, "text": text}) for id, text in texts.items()]
+    (tmp_path / "queries.jsonl").write_text("\n".join(rows), "utf-8")
+    qrels = "1\tnotice-link-app\t1\n2\trespond-how-fast\t1\n3\tnone\t0\n"
+    (tmp_path / "qrels/test.tsv").write_text(qrels, "utf-8")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("shipped")
+def test_evaluate_shows_tables_and_writes_a_report(runner, few):
+    page = few / "报告.html"
+    arguments = ["evaluate", "--fold", "test", "--judged", str(few), "--robust", "--misses"]
+    result = runner.invoke(cli, [*arguments, "--html", str(page)])
+    assert result.exit_code == 0, result.output
+    for words in ("fused", "不答的比例", "校准误差", "换一种写法", "字间加空格", "其中至少一个"):
+        assert words in result.output
+    html = page.read_text("utf-8")
+    command = shlex.join(
+        ["qa", "evaluate", "--fold", "test", "--misses", "--robust", "--judged", str(few)]
+    )
+    assert f"{command} --html {shlex.quote(str(page))}" in unescape(html)
+
+
+def test_evaluate_measures_a_collection_without_an_index(runner, few):
+    documents = [
+        {"_id": "notice-link-app", "title": "", "text": "短信里的链接不要点。"},
+        {"_id": "respond-how-fast", "text": "收到通知以后尽早回复。"},
+    ]
+    (few / "corpus.jsonl").write_text("\n".join(map(json.dumps, documents)), "utf-8")
+    result = runner.invoke(cli, ["evaluate", "--data", str(few), "--fold", "test", "--json"])
+    found = json.loads(result.stdout)
+    assert found["passages"] == 2
+    assert found["systems"]["fused"]["hit@1"] == 1
+    assert found["systems"]["fused"]["recall@100"] == 1
+
+
+def test_evaluate_with_another_model_builds_in_memory(runner, few, corpus_folder):
+    arguments = ["evaluate", "--judged", str(few), "--fold", "test", "--json"]
+    corpus = ["--corpus", str(corpus_folder)]
+    result = runner.invoke(cli, [*arguments, *corpus, "--model", str(MODEL)])
+    assert json.loads(result.stdout)["passages"] > 3
+    result = runner.invoke(cli, [*arguments, *corpus])
+    assert result.exit_code == 1
+    assert "qa rebuild" in result.output
+
+
+def test_evaluate_names_the_faulty_line(runner, few):
+    (few / "qrels/test.tsv").write_text("1\treply\n", "utf-8")
+    result = runner.invoke(cli, ["evaluate", "--judged", str(few), "--fold", "test"])
+    assert result.exit_code == 1
+    assert "test.tsv:1" in result.output
 
 
 def test_serve_builds_an_index_when_there_is_none(runner, corpus_folder, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Files → documents and passages: reading, Markdown, plain text, splitting, and every fault."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -9,11 +10,26 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from qa.corpus import Chapter, Contact, OffTopic, blocks, read, sentences
+from qa.corpus import (
+    NO_DANGER,
+    Chapter,
+    Contact,
+    Example,
+    OffTopic,
+    Rendering,
+    Reply,
+    Urgent,
+    blocks,
+    read,
+    renderings,
+    sentences,
+)
 from qa.corpus.split import LONGEST_PASSAGE, Block, Section, passages
 from qa.errors import CorpusInvalid, CorpusMissing
+from qa.paths import CORPUS
 
 HEAD = "---\nid: a\ntitle: 甲\n---\n"
+RULES = ("urgent.yaml", "urgent.tsv", "replies.yaml", "lookalikes.txt")
 ORIGINAL = Path(__file__).parents[2] / "shared" / "guidance" / "original.txt"
 
 
@@ -96,6 +112,163 @@ def test_a_folder_s_missing_files_are_the_shipped_ones(tmp_path):
     assert corpus.never
 
 
+CONTACTS = """
+- {number: "110", name: 报警, for: 危险}
+- {number: "12356", name: 心理援助, for: 难受, shown: true, words: [心理]}
+"""
+URGENT = """
+# 危险
+- kind: self-harm
+  says: " 先打电话。 "
+  numbers: "12356 110"
+  topics: a b
+  phrases: >-
+    不想活
+    结束…生命
+  lookalikes: 不想活动
+  margin: -0.5
+- {kind: threat, says: 报警。, numbers: "110", topics: a, phrases: 弄死我}
+"""
+
+
+def test_rules_about_danger_are_read_with_their_contacts(tmp_path):
+    corpus = read(
+        write(tmp_path, {"a.md": "文。", "contacts.yaml": CONTACTS, "urgent.yaml": URGENT})
+    )
+    police = Contact("110", "报警", "危险", False)
+    helpline = Contact("12356", "心理援助", "难受", True, ("心理",))
+    assert corpus.urgent == (
+        Urgent(
+            kind="self-harm",
+            says="先打电话。",
+            contacts=(helpline, police),  # in the order of the rule
+            topics=("a", "b"),
+            phrases=("不想活", "结束…生命"),
+            lookalikes=("不想活动",),
+            margin=-0.5,
+        ),
+        Urgent("threat", "报警。", (police,), ("a",), ("弄死我",), (), 0.0),
+    )
+
+
+def test_a_single_number_needs_no_quotes(tmp_path):
+    rule = "- {kind: a, says: 甲, numbers: 110, topics: a, phrases: 乙}\n"
+    corpus = read(write(tmp_path, {"a.md": "文。", "urgent.yaml": rule, "urgent.tsv": "a\t丙\n"}))
+    assert [contact.number for contact in corpus.urgent[0].contacts] == ["110"]
+
+
+def test_examples_of_danger_are_read(tmp_path):
+    tsv = "self-harm\t不想活了 \nnone\t累死了\nthreat\t要弄死我\n"
+    files = {"a.md": "文。", "contacts.yaml": CONTACTS, "urgent.yaml": URGENT, "urgent.tsv": tsv}
+    assert read(write(tmp_path, files)).examples == (
+        Example("self-harm", "不想活了"),
+        Example(NO_DANGER, "累死了"),
+        Example("threat", "要弄死我"),
+    )
+
+
+def test_replies_are_read(tmp_path):
+    replies = (
+        "- {kind: greeting, says: 您好。, phrases: [你好, 在 吗]}\n- {kind: about, says: 是。}\n"
+    )
+    corpus = read(write(tmp_path, {"a.md": "文。", "replies.yaml": replies}))
+    assert corpus.replies == (
+        Reply("greeting", "您好。", ("你好", "在 吗")),
+        Reply("about", "是。", ()),
+    )
+
+
+def test_lookalikes_are_read_group_by_group(tmp_path):
+    corpus = read(
+        write(tmp_path, {"a.md": "文。", "lookalikes.txt": "# 形近\n己已巳 末未\n\n末沫\n"})
+    )
+    assert corpus.lookalikes == {
+        "己": "已巳",
+        "已": "己巳",
+        "巳": "己已",
+        "末": "未沫",
+        "未": "末",
+        "沫": "末",
+    }
+
+
+def test_a_folder_without_rules_has_the_shipped_ones(corpus_folder):
+    ours, shipped = read(corpus_folder), read(CORPUS)
+    for name in ("urgent", "examples", "replies", "lookalikes"):
+        assert getattr(ours, name) == getattr(shipped, name)
+        assert getattr(ours, name)
+
+
+def test_rules_of_a_folder_replace_the_shipped_ones(corpus_folder):
+    rules = {"urgent.tsv": "none\t甲\n", "replies.yaml": "- {kind: greeting, says: 好}\n"}
+    corpus = read(write(corpus_folder, rules | {"lookalikes.txt": "末未\n"}))
+    assert corpus.examples == (Example(NO_DANGER, "甲"),)
+    assert [reply.kind for reply in corpus.replies] == ["greeting"]
+    assert set(corpus.lookalikes) == {"末", "未"}
+    assert corpus.urgent == read(CORPUS).urgent
+
+
+def test_the_shipped_rules_fit_together():
+    corpus = read(CORPUS)
+    topics = {document.id for document in corpus.documents}
+    kinds = [rule.kind for rule in corpus.urgent]
+    assert kinds == ["self-harm", "violence", "threat"]
+    for rule in corpus.urgent:
+        assert rule.contacts
+        assert set(rule.topics) <= topics
+        assert rule.contacts[0].number in rule.says
+    assert {example.kind for example in corpus.examples} == {*kinds, NO_DANGER}
+    texts = [example.text for example in corpus.examples]
+    assert len(texts) == len(set(texts))
+    assert {"greeting", "thanks", "about", "unreadable", "other-language"} == {
+        reply.kind for reply in corpus.replies
+    }
+
+
+def test_loose_lookalikes_are_no_guidance(tmp_path):
+    corpus = read(write(tmp_path, {"a.md": "文。", "lookalikes.txt": "末未\n"}))
+    assert [document.id for document in corpus.documents] == ["a"]
+
+
+def test_renderings_are_read_and_are_no_part_of_the_corpus(corpus_folder):
+    before = read(corpus_folder).sha256
+    assert renderings(corpus_folder) == ()
+    write(corpus_folder, {"english.tsv": "能点吗\tMay I tap it?\n 回吗 \t Reply? \n"})
+    assert renderings(corpus_folder) == (
+        Rendering("能点吗", "May I tap it?"),
+        Rendering("回吗", "Reply?"),
+    )
+    assert read(corpus_folder).sha256 == before
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "english"),
+    [
+        pytest.param("甲\ta\n乙\n", 2, "a tab, English", id="no-tab"),
+        pytest.param("甲\ta\tb\n", 1, "a tab, English", id="two-tabs"),
+        pytest.param("甲\t \n", 1, "a tab, English", id="no-english"),
+        pytest.param("甲\ta\n\n乙\tb\n", 2, "a tab, English", id="empty-line"),
+        pytest.param("甲\ta\n乙\tb\n甲\tc\n", 3, "stands above", id="twice"),
+        pytest.param(b"\n\xff", 2, "not UTF-8", id="bytes"),
+    ],
+)
+def test_fault_of_a_rendering_is_named_by_file_and_line(tmp_path, content, line, english):
+    with pytest.raises(CorpusInvalid) as caught:
+        renderings(write(tmp_path, {"english.tsv": content}))
+    (fault,) = caught.value.faults
+    assert (fault.path, fault.line) == ("english.tsv", line)
+    assert english in fault.english
+    assert re.search("[\u4e00-\u9fff]", fault.chinese)
+
+
+def test_the_shipped_renderings_name_no_judged_question():
+    judged = (CORPUS / "judged" / "queries.jsonl").read_text("utf-8").splitlines()
+    asked = {json.loads(line)["text"] for line in judged}
+    rendered = renderings(CORPUS)
+    assert len(rendered) > 6000
+    assert not asked & {one.chinese for one in rendered}
+
+
 def test_only_text_files_that_are_not_hidden_are_documents(tmp_path):
     files = {"a.md": "甲。", "b.TXT": "乙。", "c.MD": "丙。", "d/e.txt": "丁。"}
     others = {".x.md": "x", ".git/y.md": "x", "z.html": "x", "w.md~": "x", "v": "x"}
@@ -166,13 +339,31 @@ def test_sha256_follows_the_content_and_not_the_place(corpus_folder, copy_of):
 
 
 @pytest.mark.parametrize(
-    "name", ["guidance/c1/fake.md", "chapters.yaml", "off-topic.tsv", "guidance/c1/new.md"]
+    "name",
+    [
+        "guidance/c1/fake.md",
+        "chapters.yaml",
+        "off-topic.tsv",
+        "guidance/c1/new.md",
+        "lookalikes.txt",
+        "urgent.tsv",
+        "replies.yaml",
+        "urgent.yaml",
+    ],
 )
 def test_sha256_changes_with_every_file(corpus_folder, name):
-    before = read(corpus_folder).sha256
+    rules = {file: (CORPUS / file).read_bytes() for file in RULES}
+    before = read(write(corpus_folder, rules)).sha256
     with (corpus_folder / name).open("a", encoding="utf-8") as file:
         file.write(
-            {".md": "\n多一段。\n", ".yaml": "c3: 三\n", ".tsv": "far\t你好\n"}[Path(name).suffix]
+            {
+                "chapters.yaml": "c3: 三\n",
+                "lookalikes.txt": "# 多一行\n",
+                "off-topic.tsv": "far\t你好\n",
+                "replies.yaml": "# 多一行\n",
+                "urgent.tsv": "none\t多一行\n",
+                "urgent.yaml": "# 多一行\n",
+            }.get(name, "\n多一段。\n")
         )
     assert read(corpus_folder).sha256 != before
 
@@ -241,6 +432,9 @@ def test_fault_is_named_by_file_and_line(tmp_path, content, line, english):
     assert re.search("[\u4e00-\u9fff]", fault.chinese)
 
 
+RULE = '- {kind: a, says: 甲, numbers: "110", topics: a, phrases: 乙}'
+
+
 @pytest.mark.parametrize(
     ("name", "content", "line", "english"),
     [
@@ -273,6 +467,38 @@ def test_fault_is_named_by_file_and_line(tmp_path, content, line, english):
         ),
         pytest.param("contacts.yaml", "- {number: 1\n", 2, "invalid YAML", id="contacts-yaml"),
         pytest.param("never-write.txt", b"\n\xff", 2, "not UTF-8", id="phrases-bytes"),
+        pytest.param("urgent.tsv", "none\t甲\n乙\n", 2, "one of none, self-harm", id="no-tab"),
+        pytest.param("urgent.tsv", "none\t甲\nfar\t乙\n", 2, "one of none", id="example-kind"),
+        pytest.param("urgent.tsv", "none\t \n", 1, "one of none", id="example-empty"),
+        pytest.param("urgent.tsv", "none\t甲\n\nnone\t乙\n", 2, "one of none", id="examples-gap"),
+        pytest.param("urgent.tsv", b"none\t\xff\n", 1, "not UTF-8", id="examples-bytes"),
+        pytest.param("urgent.tsv", "", 1, "empty", id="examples-none"),
+        pytest.param("urgent.yaml", "a: b\n", 1, "missing", id="urgent-mapping"),
+        pytest.param("urgent.yaml", "- 甲\n", 1, "dictionary", id="urgent-words"),
+        pytest.param("urgent.yaml", "- {kind: a\n", 2, "invalid YAML", id="urgent-yaml"),
+        pytest.param("urgent.yaml", b"\n\xff", 2, "not UTF-8", id="urgent-bytes"),
+        pytest.param("urgent.yaml", f"{RULE}\n- kind: b\n", 2, "says is missing", id="no-words"),
+        pytest.param("urgent.yaml", RULE.replace("乙", "乙, more: 1"), 1, "more is", id="field"),
+        pytest.param("urgent.yaml", RULE.replace("kind: a", "kind: A B"), 1, "kind:", id="kind"),
+        pytest.param("urgent.yaml", RULE.replace("甲", "' '"), 1, "says:", id="says-blank"),
+        pytest.param("urgent.yaml", RULE.replace("110", "999"), 1, "no contact 999", id="number"),
+        pytest.param(
+            "urgent.yaml", RULE.replace("乙", "乙, margin: 多"), 1, "margin:", id="margin-words"
+        ),
+        pytest.param("urgent.yaml", RULE.replace("乙", "''"), 1, "phrases", id="no-phrases"),
+        pytest.param("replies.yaml", "a: b\n", 1, "missing", id="replies-mapping"),
+        pytest.param("replies.yaml", "- {kind: a, says: 1}\n", 1, "says:", id="says-number"),
+        pytest.param(
+            "replies.yaml",
+            "- {kind: a, says: 好}\n- {kind: b, says: 好, phrases: 你好}\n",
+            2,
+            "phrases:",
+            id="reply-phrases-words",
+        ),
+        pytest.param("replies.yaml", "- kind: a\n  says: ]\n", 2, "invalid YAML", id="reply-yaml"),
+        pytest.param("replies.yaml", b"\xff", 1, "not UTF-8", id="replies-bytes"),
+        pytest.param("lookalikes.txt", "# 形\n末未 己\n", 2, "two characters", id="group-of-one"),
+        pytest.param("lookalikes.txt", b"\n\xff", 2, "not UTF-8", id="lookalikes-bytes"),
     ],
 )
 def test_fault_of_a_list_is_named_by_file_and_line(tmp_path, name, content, line, english):

@@ -88,6 +88,61 @@ def test_a_loaded_build_equals_the_one_that_was_saved(index_folder, segmenter, e
     assert first.known_vectors().keys() == second.known_vectors().keys()
 
 
+def test_a_build_has_its_rules_its_vocabulary_and_both_classifiers(index_folder):
+    build = build_folder(index_folder)
+    names = {path.relative_to(build).as_posix() for path in build.rglob("*") if path.is_file()}
+    arrays = {"idf", "weights", "dense", "labels", "starts", "places", "values"}
+    assert {"urgent.jsonl", "replies.jsonl", "vocabulary.json"} <= names
+    for folder in ("classifier", "danger"):
+        inside = {name for name in names if name.startswith(f"{folder}/")}
+        assert inside == {f"{folder}/{name}.npy" for name in arrays} | {f"{folder}/names.json"}
+    manifest = json.loads((build / MANIFEST).read_text("utf-8"))
+    assert manifest["format"] == 2
+    assert set(manifest["files"]) == names - {MANIFEST}
+
+
+def test_rules_and_vocabulary_come_back_as_they_were_built(corpus_folder, segmenter, encoder):
+    corpus = read(corpus_folder)
+    built = index.build(corpus, segmenter, encoder, {}, silent)
+    folder = corpus_folder.parent / "index"
+    rebuild(corpus_folder, folder, segmenter, encoder, silent)
+    loaded = index.load(folder, segmenter, encoder)
+    assert loaded.urgent == built.urgent == corpus.urgent
+    assert loaded.replies == built.replies == corpus.replies
+    assert loaded.vocabulary == built.vocabulary
+    assert loaded.vocabulary.lookalikes == corpus.lookalikes
+    assert hash(loaded.urgent) == hash(corpus.urgent)  # tuples again, not lists
+    assert hash(loaded.replies) == hash(corpus.replies)
+
+
+@pytest.mark.parametrize("name", ["classifier", "danger"])
+def test_a_classifier_comes_back_bit_for_bit(corpus_folder, segmenter, encoder, name):
+    built = getattr(index.build(read(corpus_folder), segmenter, encoder, {}, silent), name)
+    folder = corpus_folder.parent / "index"
+    rebuild(corpus_folder, folder, segmenter, encoder, silent)
+    loaded = getattr(index.load(folder, segmenter, encoder), name)
+    assert loaded.classes == built.classes
+    assert loaded.features == built.features
+    for array in ("idf", "weights", "dense", "labels", "starts", "places", "values"):
+        before, after = getattr(built, array), getattr(loaded, array)
+        assert (after.dtype, after.shape) == (before.dtype, before.shape)
+        assert after.tobytes() == before.tobytes()
+
+
+def test_the_danger_classifier_knows_the_kinds_of_the_rules_and_none(small_engine):
+    kinds = {rule.kind for rule in small_engine.index.urgent}
+    assert set(small_engine.index.danger.classes) == kinds | {"none"}
+
+
+def test_guidance_without_variants_still_knows_danger(tmp_path, segmenter, encoder):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts/a.txt").write_text("征信记录不会删除。", "utf-8")
+    rebuild(tmp_path / "texts", tmp_path / "index", segmenter, encoder, silent)
+    loaded = index.load(tmp_path / "index", segmenter, encoder)
+    assert loaded.classifier is None
+    assert loaded.danger is not None
+
+
 def test_a_rebuild_of_the_same_corpus_has_the_same_name(
     corpus_folder, index_folder, segmenter, encoder
 ):

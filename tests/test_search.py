@@ -2,8 +2,9 @@
 
 from qa.answer import Engine
 from qa.corpus import read
-from qa.index import build
-from qa.rank import FEATURES
+from qa.index import build, load
+from qa.rank import FEATURES, QUESTION_FEATURES, RETRIEVAL_FEATURES
+from qa.rebuild import rebuild
 from qa.search import Query, gather, search
 
 
@@ -14,7 +15,8 @@ def query(engine: Engine, text: str) -> Query:
 def test_the_topic_whose_variant_was_asked_comes_first(small_engine):
     hits = search(small_engine.index, query(small_engine, "链接能不能点啊"), 3)
     assert hits[0].passage.topic == "fake"
-    assert [hit.rank for hit in hits] == [1, 2, 3]
+    assert len(hits) == 3
+    assert hits[0].score == max(hit.score for hit in hits)
 
 
 def test_scores_are_probabilities_in_falling_order(small_engine):
@@ -55,7 +57,7 @@ def test_a_training_question_is_judged_as_if_it_were_not_in_the_index(
     corpus_folder, segmenter, encoder
 ):
     index = build(read(corpus_folder), segmenter, encoder, {}, lambda *_: None)
-    place = index.training.labels.index("fake") + 1  # its first variant, after the title
+    place = variant(index, "fake")
     query = Query(index.training.segments[place], index.training.vectors[place])
     column = FEATURES.index("topic")
     seen, unseen = (
@@ -65,15 +67,64 @@ def test_a_training_question_is_judged_as_if_it_were_not_in_the_index(
     assert unseen < seen
 
 
+def variant(index, topic: str) -> int:
+    """Return the place of a topic's first variant; titles stand before all variants."""
+    return [i for i, label in enumerate(index.training.labels) if label == topic][1]
+
+
 def topics(index, found) -> list[str]:
     return [index.passages[rows[0]].topic for rows in found.rows]
 
 
 def test_every_hit_says_what_its_score_was_made_of(small_engine):
     hit = search(small_engine.index, query(small_engine, "链接"), 1)[0]
-    assert {"cosine", "bm25", "word_share", "gram_share", "topic", "margin", "off_topic"} <= set(
-        hit.evidence
-    )
+    assert tuple(hit.evidence) == FEATURES
+
+
+def test_a_plain_file_says_only_what_retrieval_knows_of_it(
+    corpus_folder, tmp_path, segmenter, encoder
+):
+    (corpus_folder / "guidance/plain.txt").write_text("链接里有病毒。", "utf-8")
+    rebuild(corpus_folder, tmp_path / "index", segmenter, encoder, lambda *_: None)
+    engine = Engine(load(tmp_path / "index", segmenter, encoder), segmenter, encoder)
+    hits = search(engine.index, query(engine, "链接里有病毒吗"), 20)
+    plain = next(hit for hit in hits if hit.passage.topic == "plain")
+    assert tuple(plain.evidence) == RETRIEVAL_FEATURES
+    assert plain.score < 1
+
+
+def test_what_speaks_for_none_of_them_is_gathered_once_a_question(small_engine):
+    found = gather(small_engine.index, query(small_engine, "红烧肉怎么做好吃"))
+    assert found.question.shape == (len(QUESTION_FEATURES),)
+    about = dict(zip(QUESTION_FEATURES, found.question, strict=True))
+    asked = gather(small_engine.index, query(small_engine, "链接能不能点"))
+    other = dict(zip(QUESTION_FEATURES, asked.question, strict=True))
+    assert about["off_topic"] > other["off_topic"]
+    assert about["off_topic_grams"] > other["off_topic_grams"]
+    assert 0 <= other["unknown_words"] < about["unknown_words"] <= 1
+
+
+def test_a_topic_s_evidence_is_highest_for_its_own_question(small_engine):
+    found = gather(small_engine.index, query(small_engine, "链接能不能点"))
+    names = topics(small_engine.index, found)
+    for name in ("topic", "margin", "question_cosine", "question_grams"):
+        column = found.features[:, FEATURES.index(name)]
+        assert names[int(column.argmax())] == "fake"
+    margins = dict(zip(names, found.features[:, FEATURES.index("margin")], strict=True))
+    assert margins["fake"] > 0 > max(margins["reply"], margins["credit"])
+
+
+def test_a_training_question_is_no_neighbour_of_its_own(corpus_folder, segmenter, encoder):
+    index = build(read(corpus_folder), segmenter, encoder, {}, lambda *_: None)
+    place = variant(index, "fake")
+    query = Query(index.training.segments[place], index.training.vectors[place])
+    for name in ("question_cosine", "question_grams"):
+        column = FEATURES.index(name)
+        seen, unseen = (
+            dict(zip(topics(index, found), found.features[:, column], strict=True))["fake"]
+            for found in (gather(index, query), gather(index, query, (index.training, place)))
+        )
+        assert unseen < seen
 
 
 def test_another_section_is_shown_where_it_is_clearly_nearer(engine):

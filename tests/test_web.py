@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from qa import errors
 from qa.answer import Engine, Question, to_json
-from qa.corpus import Contact, blocks
+from qa.corpus import Contact, Reply, Urgent, blocks
 from qa.paths import WEB
 from qa.settings import Settings
 from qa.web import create_app, present
@@ -23,6 +23,10 @@ from qa.web.wire import Alive, AskResponse, Problem, Ready
 
 ASKED = "收到调解短信后几天内要回复？"
 OFF_TOPIC = "红烧肉怎么做才好吃"
+DANGER = "欠了花呗还不上，不想活了。短信里的链接能点吗？逾期会坐牢吗？"
+THANKS = "谢谢"
+MISSPELT = "司法却认要多久内做"
+TWO = "短信里的链接能点吗？还有，逾期会坐牢吗？"
 SECRET = "张三身份证110101199003071234被催收"
 JSON = {"Content-Type": "application/json"}
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -165,7 +169,7 @@ def test_get_and_post_give_the_same_answer(client, engine, settings):
 
 
 def test_answer_is_what_the_description_says(client):
-    for question in (ASKED, OFF_TOPIC):
+    for question in (ASKED, OFF_TOPIC, DANGER, THANKS, MISSPELT, TWO):
         AskResponse.model_validate_json(client.get("/ask", query_string={"q": question}).data)
 
 
@@ -418,6 +422,114 @@ def test_html_in_a_question_is_text(client):
         assert typed in unescape(page)
 
 
+def page_of(client, question: str) -> str:
+    return client.post("/", data={"question": question}, headers=BROWSER).text
+
+
+def in_order(page: str, *words: str) -> bool:
+    places = [page.find(word) for word in words]
+    return -1 not in places and places == sorted(places)
+
+
+def test_danger_comes_first_in_json_beyond_k(client):
+    answer = client.get("/ask", query_string={"q": DANGER, "k": 2}).json
+    assert (answer["status"], answer["urgent"]["kind"]) == ("answered", "self-harm")
+    assert [contact["number"] for contact in answer["contacts"]] == ["12356", "120", "110"]
+    assert [(p["topic"], p["part"]) for p in answer["passages"]][:3] == [
+        ("mental-health", None),
+        ("notice-link-click", 1),
+        ("criminal-boundary", 2),
+    ]
+    assert len(answer["passages"]) == 1 + 2 * 2
+
+
+def test_without_danger_or_remark_json_has_null_and_an_empty_list(client):
+    answer = client.get("/ask", query_string={"q": ASKED}).json
+    assert [answer[name] for name in ("urgent", "reply", "understood")] == [None] * 3
+    assert answer["parts"] == []
+    assert {passage["part"] for passage in answer["passages"]} == {None}
+
+
+def test_page_begins_with_danger_then_help_lines_then_passages(client):
+    page = page_of(client, DANGER)
+    lines = [f'<li><a href="tel:{number}"><strong>{number}' for number in ("12356", "120", "110")]
+    about, rest = "压力太大、想不开怎么办？</h2>", "您问了两件事</h2>"
+    assert in_order(page, '<main id="main"', 'class="danger"', *lines, about, rest, "第二问：“")
+    assert re.search(r'<main [^>]*>\s*<section class="danger"', page)
+    assert "全国统一心理援助热线" in page
+    assert "您的命比任何债都要紧。先别一个人待着" in re.sub(r"</?[^>]+>|\n", "", page)
+    assert "找到了对应的指引" not in page
+
+
+def test_nothing_that_is_quoted_is_folded_where_there_is_danger(client):
+    page = page_of(client, "欠了花呗还不上，不想活了")
+    assert page.count('class="quoted"') > 1
+    assert re.findall(r'<details class="(\w+)"', page) == ["whole"] * page.count("<details")
+
+
+def test_danger_without_its_topics_in_the_index_still_comes_first(client, answering):
+    answering(quotes=())
+    page = page_of(client, DANGER)
+    assert in_order(page, 'class="danger"', 'href="tel:12356"', "您写的是")
+
+
+def test_reply_is_a_plain_message_then_the_form_then_phones(client):
+    answer = client.get("/ask", query_string={"q": THANKS}).json
+    page = page_of(client, THANKS)
+    assert (answer["reply"]["kind"], answer["passages"]) == ("thanks", [])
+    assert in_order(page, 'class="reply"', "不客气", "<form", 'id="phones"')
+    assert "没有回答这个问题" not in tags_out(page)
+    assert 'class="caution' not in page
+
+
+def test_what_was_searched_stands_above_the_answer(client):
+    answer = client.get("/ask", query_string={"q": MISSPELT}).json
+    assert answer["understood"] == "司法确认要多久内做"
+    page = page_of(client, MISSPELT)
+    assert in_order(page, MISSPELT, "已按“司法确认要多久内做”查找", "<article")
+    assert "已按" not in page_of(client, ASKED)
+
+
+def test_what_was_searched_is_not_said_where_it_was_typed(client, answering):
+    answering(understood=ASKED)
+    assert "已按" not in page_of(client, ASKED)
+
+
+def test_each_of_several_questions_stands_over_its_passage(client):
+    answer = client.get("/ask", query_string={"q": TWO}).json
+    page = page_of(client, TWO)
+    assert answer["parts"] == ["短信里的链接能点吗?", "还有,逾期会坐牢吗?"]
+    heads = [f"第{n}问：“{part}”" for n, part in zip("一二", answer["parts"], strict=True)]
+    titles = [passage["title"] for passage in answer["passages"][:2]]
+    order = ["您问了两件事", heads[0], titles[0], heads[1], titles[1], "也可能有用"]
+    assert in_order(tags_out(page), *order)
+    assert page.count("<article") == 2
+
+
+def test_question_without_a_passage_of_its_own_says_so(client, answering):
+    answering(quotes=lambda answer: answer.quotes[:1])
+    shown = tags_out(page_of(client, TWO))
+    assert in_order(shown, "第一问", "第二问", "这一问没有另外列出指引")
+    assert "也可能有用" not in shown
+
+
+def test_html_in_what_was_searched_is_text(client, answering):
+    answering(parts=("<b>甲</b>", "<b>乙</b>"), understood="<b>丙</b>")
+    page = page_of(client, ASKED)
+    for text in ("第一问：“<b>甲</b>”", "第二问：“<b>乙</b>”", "已按“<b>丙</b>”查找"):
+        assert text in unescape(page)
+    assert "<b>" not in page
+
+
+def test_html_in_what_is_said_is_text(client, answering):
+    answering(urgent=Urgent("x", "<b>先。</b>后", (CONTACT,), (), (), (), 0.0))
+    page = page_of(client, ASKED)
+    assert "<b>" not in page
+    assert "<b>先。</b>后" in unescape(re.sub(r"</?(h1|p)\b[^>]*>|\n", "", page))
+    answering(urgent=None, reply=Reply("x", "<b>好</b>", ()))
+    assert "<b>" not in page_of(client, ASKED)
+
+
 def test_topic_shows_the_whole_document(client, engine):
     topic, passages = engine.topic("respond-how-fast")
     page = client.get("/topics/respond-how-fast").text
@@ -446,7 +558,17 @@ def test_start_page_lists_whom_to_call(client, engine):
 
 @pytest.mark.parametrize(
     ("path", "typed"),
-    [("/", None), ("/", ASKED), ("/", OFF_TOPIC), ("/", ""), ("/topics/mental-health", None)],
+    [
+        ("/", None),
+        ("/", ASKED),
+        ("/", OFF_TOPIC),
+        ("/", DANGER),
+        ("/", THANKS),
+        ("/", MISSPELT),
+        ("/", TWO),
+        ("/", ""),
+        ("/topics/mental-health", None),
+    ],
 )
 def test_pages_have_landmarks_and_neutral_titles(client, path, typed):
     answered = client.get(path, headers=BROWSER)

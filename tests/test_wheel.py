@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 INSIDE = [
+    "qa/evaluate/report.html",
     "qa/model/model.safetensors",
     "qa/assets/corpus/guidance/c3-respond-in-time/respond-how-fast.md",
     "qa/assets/corpus/synonyms.txt",
@@ -47,6 +48,13 @@ def test_the_wheel_carries_corpus_templates_and_model_and_nothing_built(wheel):
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"qa"}
     assert not [name for name in names if "CURRENT" in name or "__pycache__" in name]
+
+
+def test_the_wheel_carries_every_file_of_the_corpus_but_what_only_training_reads(wheel):
+    inside = "qa/assets/corpus/"
+    names = zipfile.ZipFile(wheel).namelist()
+    found = {name.removeprefix(inside).split("/")[0] for name in names if name.startswith(inside)}
+    assert found == {path.name for path in (ROOT / "corpus").iterdir()} - {"english.tsv"}
 
 
 def test_the_installed_wheel_answers_away_from_the_checkout(wheel, tmp_path):
