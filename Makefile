@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint wheel bench screenshots browser clean
+.PHONY: help serve test lint wheel bench gate screenshots browser clean
 
 help:
 	@echo "make serve   install, build the index if there is none, serve on http://127.0.0.1:8000"
 	@echo "make test    install what the tests need, a browser included, and run them all"
 	@echo "make lint    ruff and mypy          make wheel   build the wheel into dist/"
 	@echo "make bench   measure speed          make clean   delete the virtual environment"
+	@echo "make gate    record the scores that later changes may not fall below"
 	@echo "make screenshots   take the pictures in docs/screenshots again"
 
 $(BIN)/python:
@@ -46,6 +47,10 @@ wheel: | $(BIN)/python
 
 bench: $(VENV)/.test
 	$(BIN)/python bench/cold.py
+
+gate: $(VENV)/.test
+	$(BIN)/qa rebuild
+	$(BIN)/qa evaluate --fold dev --json | $(BIN)/python bench/gate.py
 
 screenshots: $(VENV)/.test browser
 	$(BIN)/python bench/screenshots.py
