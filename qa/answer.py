@@ -113,6 +113,7 @@ class Findings:
     """What a message was taken for, and what was found for it."""
 
     text: str  # as searched: normalised and put right
+    put_right: bool  # whether that is not what was written
     found: tuple[Found, ...]  # best first, the topics of ``urgent`` before all
     parts: tuple[Window, ...]  # the questions of a message that asks several
     urgent: Urgent | None
@@ -154,11 +155,11 @@ class Engine:
     def ask(self, question: Question) -> Answer:
         """Return the answer: the same bytes for the same question and build."""
         findings = self.read(question.text, question.k)
-        asked, urgent, reply = normalise(question.text).text, findings.urgent, findings.reply
+        urgent, reply = findings.urgent, findings.reply
         silent = findings.status == "unanswered"
         found = () if silent else findings.found
         quotes = tuple(self._quote(rank, one) for rank, one in enumerate(found, 1))
-        put_right = findings.text != asked and not reply and not urgent
+        put_right = findings.put_right and not reply and not urgent
         return Answer(
             question=question,
             status=findings.status,
@@ -196,7 +197,9 @@ class Engine:
         if urgent:
             shown = found if status != "unanswered" else []
             status, found = "answered", self._first(urgent, shown, self._query(text))
-        return Findings(text, tuple(found), tuple(parts), urgent, reply, confidence, status)
+        return Findings(
+            text, text != asked, tuple(found), tuple(parts), urgent, reply, confidence, status
+        )
 
     def query(self, text: str) -> Query:
         """Return a text put right, cut and encoded, as it is searched."""

@@ -73,7 +73,7 @@ def serve(**flags: Any) -> None:
 
 @cli.command()
 @click.argument("question")
-@click.option("-k", "k", type=int, help="最多给出几段（默认 3）。")
+@click.option("-k", "k", type=int, help="每一问最多给出几段（默认 3）。")
 @_CORPUS
 @_INDEX
 @_MODEL

@@ -72,13 +72,23 @@ def find(
     ranked = _surest(index, parts, query_of)
     if not ranked:
         return found[:k], []
-    sure = hits[0].score if hits else 0.0
-    if sure < UNSURE:
-        found = [_less(one, DOUBT) for one in found]
+    several = _several(ranked)
+    ordered = _first_of_each([*_in_turn(several), *sorted(_weighed(found, ranked), key=_order)])
+    return ordered[: k * max(len(several), 1)], [one.window for one in several]
+
+
+def _weighed(whole: Sequence[Found], ranked: Sequence[_Ranked]) -> list[Found]:
+    """Return the hits of the message as a whole and of its windows, with what each costs."""
+    sure = whole[0].hit.score if whole else 0.0
+    found = [_less(one, DOUBT) if sure < UNSURE else one for one in whole]
     for one in ranked:
         cost = PENALTY + ENOUGH * sure + (0.0 if one.window.asks else ASKING)
         found += [_less(Found(hit, one.query), cost) for hit in one.hits]
-    several = _several(ranked)
+    return found
+
+
+def _in_turn(several: Sequence[_Ranked]) -> list[Found]:
+    """Return the best hit of each question, then the second best of each, and so on."""
     by_part = [
         [
             Found(hit, one.query, None if place else number)
@@ -86,9 +96,7 @@ def find(
         ]
         for number, one in enumerate(several)
     ]
-    first = [one for turn in zip_longest(*by_part) for one in turn if one is not None]
-    ordered = _first_of_each([*first, *sorted(found, key=_order)])
-    return ordered[: k * max(len(several), 1)], [one.window for one in several]
+    return [one for turn in zip_longest(*by_part) for one in turn if one is not None]
 
 
 def _several(ranked: Sequence[_Ranked]) -> list[_Ranked]:

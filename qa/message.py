@@ -120,7 +120,7 @@ def windows(message: str) -> list[Window]:
     Whole sentences come first, then the later ones: a story leads up to its question.
     """
     found = []
-    for number, (start, end) in enumerate(_sentences(message)):
+    for number, (start, end) in enumerate(sentence_spans(message)):
         sentence = message[start:end]
         inner = [match.end() for match in _CLAUSE.finditer(sentence) if match.end() < len(sentence)]
         bounds = [0, *inner, len(sentence)]
@@ -137,17 +137,13 @@ def windows(message: str) -> list[Window]:
     return [window for *_, window in found[:MOST_WINDOWS]]
 
 
-def sentences(message: str) -> list[str]:
-    """Return the sentences of a message, cut also where it says that it begins anew."""
-    return [message[start:end] for start, end in _sentences(message)]
-
-
-def _sentences(message: str) -> list[tuple[int, int]]:
+def sentence_spans(message: str) -> list[tuple[int, int]]:
     """Return the spans of sentences, cut also where a message says that it begins anew."""
     found = []
     for match in _SENTENCE.finditer(message):
-        starts = [match.start(), *(m.end() for m in _ANEW.finditer(message, *match.span()))]
-        ends = [*(m.start() for m in _ANEW.finditer(message, *match.span())), match.end()]
+        anew = [cut.span() for cut in _ANEW.finditer(message, *match.span())]
+        starts = [match.start(), *(end for _, end in anew)]
+        ends = [*(start for start, _ in anew), match.end()]
         found += [(start, end) for start, end in zip(starts, ends, strict=True) if start < end]
     return found
 

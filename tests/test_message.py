@@ -6,7 +6,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from qa.corpus import Reply, Urgent, read
-from qa.message import LONGEST_GAP, Rules, sentences, windows
+from qa.message import LONGEST_GAP, Rules, sentence_spans, windows
 from qa.normalise import normalise
 from qa.paths import CORPUS
 
@@ -215,6 +215,10 @@ def test_a_single_clause_has_no_window():
 
 def test_windows_of_fewer_than_three_characters_are_left_out():
     assert "啥?" not in texts("短信来了。啥?")
+
+
+def sentences(message: str) -> list[str]:
+    return [message[start:end] for start, end in sentence_spans(message)]
 
 
 @pytest.mark.parametrize(

@@ -123,8 +123,8 @@ class AskResponse(Message):
         list[QuotedPassage],
         Field(
             description="Best first; none when unanswered. With `urgent` those of its topics "
-            "first, beyond `k`; the others are at most `k`. Of these, with `parts`, the best for "
-            "each part comes first, in their order."
+            "first, beyond `k`; the others are at most `k` for each question asked. Of these, with "
+            "`parts`, the best for each part comes first, in their order."
         ),
     ]
     related: list[RelatedTopic]
