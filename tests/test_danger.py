@@ -57,13 +57,13 @@ def test_no_message_is_among_the_examples():
     ("name", "floor"), [("self-harm", 0.88), ("violence", 0.8), ("threat", 0.8)]
 )
 def test_danger_is_recognised(alarms, name, floor):
-    """Measured on 2026-11-24: self-harm 91/100, violence 34/40, threat 36/40."""
+    """Measured on 2026-11-24: self-harm 93/100, violence 35/40, threat 37/40."""
     total = sum(one.kind == name for one in MESSAGES)
     assert alarms[name] / total >= floor
 
 
 def test_false_alarms_are_few(alarms):
-    """Measured on 2026-11-24: 3/150."""
+    """Measured on 2026-11-24: 6/150."""
     assert alarms[NO_DANGER] / sum(one.kind == NO_DANGER for one in MESSAGES) <= 0.04
 
 
