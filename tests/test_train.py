@@ -10,8 +10,9 @@ from sentence_transformers import SentenceTransformer
 from qa.corpus import Rendering, read
 from qa.embed import StaticEncoder
 from qa.errors import TrainingDataMissing
-from qa.train import HELD_OUT_EVERY, data, train
-from qa.train.learning import Batches, Run, losses
+from qa.train import HELD_OUT_EVERY, data, learning, train
+from qa.train.data import Pair
+from qa.train.learning import Batches, Run, losses, nearest
 from qa.train.recipe import Recipe
 from qa.train.rows import frequencies, vocabulary
 
@@ -24,6 +25,12 @@ PAIRS = [
 GLOSSES = (
     "逾期 逾期 [yu2 qi1] /to be overdue/exceed the time limit/\n利息 利息 [li4 xi1] /interest/\n"
 )
+ARTICLES = [
+    "民法典第一条 逾期记录由机构报送",
+    "民法典第二条 收到传票应当到庭",
+    "民法典第二条 传票由法院送达",
+    "道路法第三条 手机不得在驾驶时使用",
+]
 # Of the fixture's variants 过了时间还能回吗 is held out: it is the fourth of its topic.
 RENDERED = [
     Rendering("几天内要回电话", "Within how many days must I call back?"),
@@ -31,7 +38,7 @@ RENDERED = [
     Rendering("核实之前不要点链接。", "Do not tap the link before you have verified it."),
 ]
 # Made data has each text once and few of them: real sizes would leave hardly a token or step.
-SMALL = Recipe(batch=8, fewest_words=1, fewest_characters=1)
+SMALL = Recipe(batch=8, fewest_words=1, fewest_characters=1, near=(0, 3))
 SENTENCES = [("我逾期了。", "I am overdue."), ("利息太高。", "The interest is too high.")] * 4
 
 
@@ -42,6 +49,8 @@ def source(tmp_path_factory):
     lines = "".join(f"{left}\t{right}\tmade\n" for left, right in PAIRS * 8)
     for name in data.SOURCES:
         write(folder, f"{name}.tsv.gz", lines)
+    articles = "".join(f"一句\t{article}\tmade\n" for article in ARTICLES)
+    write(folder, "law_ict.tsv.gz", articles)
     write(folder, "cedict.txt.gz", "# made\n" + GLOSSES)
     sentences = "".join(f"{zh}\t{en}\tmade\n" for zh, en in SENTENCES)
     write(folder, "tatoeba_zh_en.tsv.gz", sentences)
@@ -155,9 +164,9 @@ def run(source, corpus_folder, segmenter):
     table = torch.nn.EmbeddingBag.from_pretrained(rows, freeze=False, mode="sum")
     number = {word: i for i, word in enumerate(words)}
 
-    def made(recipe):
+    def made(recipe, near=None):
         shared = Run(table, number, recipe, np.random.default_rng(0))
-        return list(losses(shared, batches, teacher))
+        return list(losses(shared, batches, teacher, near))
 
     return made
 
@@ -173,6 +182,58 @@ def test_renderings_are_a_teacher_s_loss_of_their_own(run):
 def test_off_topic_questions_make_the_topics_loss_larger(run):
     alone, beside = (run(replace(SMALL, off_topic=size, dropout=0.0))[-2][0] for size in (0, 3))
     assert float(beside().detach()) > float(alone().detach())
+
+
+def test_articles_of_one_number_answer_the_same_question(source, corpus_folder):
+    material = data.gather(source, read(corpus_folder), (), HELD_OUT_EVERY)
+    pairs = [Pair("传票", ARTICLES[1]), Pair("传票", ARTICLES[0]), Pair("手机", ARTICLES[3])]
+    asked = replace(material, pairs={"stard_train": pairs}, articles=ARTICLES)
+    assert asked.answers == [{0, 1, 2}, {0, 1, 2}, {3}]
+
+
+def test_articles_are_those_of_questions_and_of_laws(source, corpus_folder):
+    material = data.gather(source, read(corpus_folder), (), HELD_OUT_EVERY)
+    assert material.articles == [*(right for _, right in PAIRS), *ARTICLES]
+
+
+@pytest.mark.parametrize(("ranks", "found"), [((0, 3), [1, 2]), ((1, 3), [1, 2]), ((2, 3), [2])])
+def test_near_articles_are_the_nearest_that_do_not_answer(
+    source, corpus_folder, segmenter, ranks, found
+):
+    material = data.gather(source, read(corpus_folder), (), HELD_OUT_EVERY)
+    batches = replace(
+        Batches.cut(material, segmenter, silent),
+        pairs={"stard_train": ([("逾期", "记录")], [("逾期", "记录")])},
+        articles=[("逾期", "记录"), ("逾期", "手机"), ("手机",), ("利息",)],
+        answers=[frozenset({0})],
+    )
+    words = ["逾期", "记录", "手机", "利息"]
+    rows = np.eye(4, dtype=np.float32)
+    near = nearest(rows, words, batches, replace(SMALL, near=ranks))
+    assert [places.tolist() for places in near] == [found]
+
+
+def test_near_articles_make_the_loss_of_statute_questions_larger(run):
+    recipe = replace(SMALL, dropout=0.0)
+    near = [np.array([1, 2])] * len(PAIRS * 8)
+    alone, beside = (run(recipe, some)[0][0] for some in (None, near))
+    assert float(beside().detach()) > float(alone().detach())
+
+
+def test_a_question_without_near_articles_is_learned_without(run):
+    recipe = replace(SMALL, dropout=0.0)
+    alone, beside = (
+        run(recipe, some)[0][0] for some in (None, [np.array([], int)] * len(PAIRS * 8))
+    )
+    assert float(beside().detach()) == float(alone().detach())
+
+
+def test_without_ranks_there_is_one_run(source, corpus_folder, segmenter, tmp_path, monkeypatch):
+    mined = []
+    monkeypatch.setattr(learning, "nearest", lambda *args: mined.append(args))
+    recipe = replace(SMALL, near=(0, 0))
+    train(source, read(corpus_folder), (), segmenter, tmp_path / "m", recipe, silent)
+    assert mined == []
 
 
 def test_a_model_has_the_dimensions_of_its_recipe(source, corpus_folder, segmenter, tmp_path):

@@ -13,7 +13,9 @@ from qa.errors import TrainingDataMissing
 from qa.normalise import normalise
 
 # How often a source's pairs are seen in one pass (docs/encoder.md, "Trials").
-SOURCES = {"stard_train": 6.0, "lecoqa_train": 4.0, "fin_qa": 4.0, "rc_window": 1.5}
+SOURCES = {"stard_train": 10.0, "lecoqa_train": 4.0, "fin_qa": 4.0, "rc_window": 1.5}
+STATUTES = "stard_train"  # questions with the article that answers them
+LAWS = "law_ict"  # articles, each less one sentence: a question may be led astray by them
 GLOSSES = "cedict"
 TRANSLATIONS = "tatoeba_zh_en"
 # A question's beginning says what it asks, an article's beginning what it rules.
@@ -49,6 +51,7 @@ class Material:
     """All that is learned from, as text."""
 
     pairs: dict[str, list[Pair]]  # by source
+    articles: list[str]  # of law, among which a question of STATUTES finds its own
     translations: list[Pair]  # Chinese, English
     renderings: list[Pair]  # Chinese of the corpus, English
     glosses: dict[str, list[str]]
@@ -59,6 +62,17 @@ class Material:
     def questions(self) -> list[str]:
         """The corpus's questions, titles included."""
         return [question for topic in self.topics for question in topic.questions]
+
+    @property
+    def answers(self) -> list[frozenset[int]]:
+        """For each pair of STATUTES, the places of the articles that answer its question."""
+        places: dict[str, list[int]] = {}
+        for place, text in enumerate(self.articles):
+            places.setdefault(_number(text), []).append(place)
+        found: dict[str, set[int]] = {}
+        for pair in self.pairs[STATUTES]:
+            found.setdefault(pair.left, set()).update(places[_number(pair.right)])
+        return [frozenset(found[pair.left]) for pair in self.pairs[STATUTES]]
 
     @property
     def english(self) -> list[str]:
@@ -79,8 +93,10 @@ def gather(
     Raises:
         TrainingDataMissing: a file of the source is not there.
     """
+    outside = {name: pairs(source, name) for name in SOURCES}
     return Material(
-        pairs={name: pairs(source, name) for name in SOURCES},
+        pairs=outside,
+        articles=[*dict.fromkeys(p.right for p in (*outside[STATUTES], *pairs(source, LAWS)))],
         translations=translations(source),
         renderings=renderings(corpus, rendered, held_out_every),
         glosses=glosses(source),
@@ -130,6 +146,11 @@ def pairs(data: Path, source: str) -> list[Pair]:
     lines = _lines(data, f"{source}.tsv.gz")
     columns = (line.split("\t") for line in lines)
     return [Pair(left[:LONGEST_TEXT], right[:LONGEST_TEXT]) for left, right, _ in columns]
+
+
+def _number(article: str) -> str:
+    """Return the law and the number that an article begins with: "民法典第五十四"."""
+    return article.partition("条")[0]
 
 
 def translations(data: Path) -> list[Pair]:

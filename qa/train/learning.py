@@ -2,7 +2,9 @@
 
 Multiple negatives ranking in both directions (Henderson et al. 2017, arXiv:1705.00652), at several
 lengths of the vector at once (Matryoshka: Kusupati et al. 2022, arXiv:2205.13147), with token
-dropout on both sides. All losses are learned together, so that none overwrites another.
+dropout on both sides. All losses are learned together, so that none overwrites another. Articles
+that a first run takes for answers and that are none are negatives of the second (hard negatives:
+Xiong et al. 2020, arXiv:2007.00808).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import numpy as np
 
 from qa.index.build import Progress
 from qa.segment import Segmenter
-from qa.train.data import SOURCES, Material
+from qa.train.data import SOURCES, STATUTES, Material
 from qa.train.recipe import Recipe
 from qa.train.rows import Float, Tokens
 
@@ -33,6 +35,8 @@ class Batches:
     questions: list[list[Tokens]]  # of each topic
     passages: list[list[Tokens]]  # of each topic
     off_topic: list[Tokens]
+    articles: list[Tokens]
+    answers: list[frozenset[int]]  # of each pair of STATUTES, its places in ``articles``
 
     @classmethod
     def cut(cls, material: Material, segmenter: Segmenter, progress: Progress) -> Batches:
@@ -49,6 +53,8 @@ class Batches:
             [[segmenter.tokens(text) for text in topic.questions] for topic in material.topics],
             [[segmenter.tokens(text) for text in topic.passages] for topic in material.topics],
             [segmenter.tokens(text) for text in material.off_topic],
+            [segmenter.tokens(text) for text in material.articles],
+            material.answers,
         )
 
     @property
@@ -93,14 +99,61 @@ def fit(
         teacher: unit vectors of the English side of ``batches.translations`` and then of
             ``batches.renderings``, in the same order.
     """
+    first, last = recipe.near
+    near = None
+    if first < last:
+        found = _fit(rows, words, batches, teacher, recipe, progress, None)
+        near = nearest(found, words, batches, recipe)
+    return _fit(rows, words, batches, teacher, recipe, progress, near)
+
+
+def nearest(
+    rows: Float, words: Sequence[str], batches: Batches, recipe: Recipe
+) -> list[np.ndarray]:
+    """Return for each pair of STATUTES the articles that look like answers to it and are none.
+
+    Those of the ranks ``recipe.near``, the nearest first, as places in ``batches.articles``.
+    """
+    number = {word: i for i, word in enumerate(words)}
+    articles = _unit_sums(rows, number, batches.articles, recipe)
+    questions = _unit_sums(rows, number, batches.pairs[STATUTES][0], recipe)
+    first, last = recipe.near
+    found = []
+    for question, right in zip(questions, batches.answers, strict=True):
+        order = np.argsort(-(articles @ question), kind="stable")[:last]
+        found.append(np.array([i for i in order[first:] if i not in right], np.int64))
+    return found
+
+
+def _unit_sums(
+    rows: Float, number: dict[str, int], texts: Sequence[Tokens], recipe: Recipe
+) -> Float:
+    known = ([number[token] for token in text if token in number] for text in texts)
+    sums = np.stack([rows[some[: recipe.longest]].sum(axis=0) for some in known])
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    unit: Float = sums / np.maximum(lengths, 1e-9)
+    return unit
+
+
+def _fit(
+    rows: Float,
+    words: Sequence[str],
+    batches: Batches,
+    teacher: Float,
+    recipe: Recipe,
+    progress: Progress,
+    near: list[np.ndarray] | None,
+) -> Float:
     import torch
 
     torch.manual_seed(recipe.seed)
-    table = torch.nn.EmbeddingBag.from_pretrained(torch.tensor(rows), freeze=False, mode="sum")
+    table = torch.nn.EmbeddingBag.from_pretrained(
+        torch.tensor(rows.copy()), freeze=False, mode="sum"
+    )
     optimiser = torch.optim.Adam(table.parameters(), lr=recipe.learning_rate)
     number = {word: i for i, word in enumerate(words)}
     run = Run(table, number, recipe, np.random.default_rng(recipe.seed))
-    steps = _in_random_order(losses(run, batches, teacher), run.rng)
+    steps = _in_random_order(losses(run, batches, teacher, near), run.rng)
     for step, loss in enumerate(steps):
         warmth = min(1, (step + 1) / recipe.warm_up)
         optimiser.param_groups[0]["lr"] = recipe.learning_rate * warmth * (1 - step / len(steps))
@@ -120,11 +173,19 @@ def _in_random_order(counted: Iterable[tuple[Loss, float]], rng: np.random.Gener
     return [steps[place] for place in rng.permutation(len(steps))]
 
 
-def losses(run: Run, batches: Batches, teacher: Float) -> Iterator[tuple[Loss, float]]:
-    """Yield what computes the loss of a batch, and how many batches of it are learned from."""
+def losses(
+    run: Run, batches: Batches, teacher: Float, near: list[np.ndarray] | None = None
+) -> Iterator[tuple[Loss, float]]:
+    """Yield what computes the loss of a batch, and how many batches of it are learned from.
+
+    Args:
+        near: for each pair of STATUTES, the articles that look like answers and are none.
+    """
     recipe = run.recipe
     for name, (left, right) in batches.pairs.items():
         pairs = _PairLoss(run, left, right)
+        if near and name == STATUTES:
+            pairs = _StatuteLoss(run, left, right, batches.articles, near)
         yield pairs, recipe.passes * SOURCES[name] * len(left) / recipe.batch
     taught = np.split(teacher, [len(batches.translations)])
     sides = (batches.translations, batches.renderings)
@@ -199,7 +260,30 @@ class _PairLoss:
             self._right.vectors(places, dropout),
             same,
             self._recipe,
+            self._strangers(places),
         )
+
+    def _strangers(self, places: np.ndarray) -> torch.Tensor | None:
+        return None
+
+
+class _StatuteLoss(_PairLoss):
+    """The same, with an article beside each question that looks like its answer and is none."""
+
+    def __init__(
+        self,
+        run: Run,
+        left: Sequence[Tokens],
+        right: Sequence[Tokens],
+        articles: Sequence[Tokens],
+        near: Sequence[np.ndarray],
+    ) -> None:
+        super().__init__(run, left, right)
+        self._articles, self._near, self._rng = _Bag(run, articles), near, run.rng
+
+    def _strangers(self, places: np.ndarray) -> torch.Tensor | None:
+        chosen = [self._rng.choice(self._near[i]) for i in places if len(self._near[i])]
+        return self._articles.vectors(np.array(chosen), self._recipe.dropout) if chosen else None
 
 
 class _TopicLoss:

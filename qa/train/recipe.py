@@ -24,6 +24,9 @@ class Recipe:
     own_repeats: float = 5.0  # passes over the corpus's questions for one over the outside pairs
     english_repeats: float = 3.0  # passes over the corpus's English renderings
     translation_repeats: float = 2.0
+    # Of the articles nearest to a statute question, the ranks of which one that does not answer it
+    # stands beside each batch; equal ranks: none. They are found by a first run without them.
+    near: tuple[int, int] = (5, 50)
     off_topic: int = 0  # off-topic questions beside each batch of the corpus's, as negatives
 
     batch: int = 1024
