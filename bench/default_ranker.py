@@ -26,6 +26,7 @@ from qa.corpus import OFF_TOPIC, Corpus, read
 from qa.embed import Encoder, open_encoder
 from qa.evaluate import read_collection, read_judged
 from qa.index import Index
+from qa.index.build import HeldOut
 from qa.paths import CORPUS
 from qa.rank import RETRIEVAL_FEATURES, Logistic, fit_logistic
 from qa.search import Query, gather
@@ -33,7 +34,6 @@ from qa.segment import Segmenter
 from qa.train import train
 from qa.train.recipe import Recipe
 
-STEP = 3  # every third training question of the corpus
 HELD_OUT_EVERY = 5
 STATUTE_SOURCES = ("stard_train", "lecoqa_train")
 FOUND = len(RETRIEVAL_FEATURES)
@@ -52,12 +52,7 @@ def main(data: Path, scratch: Path) -> None:
     encoder = open_encoder(str(model), segmenter)
 
     corpus = _build(read(CORPUS), segmenter, encoder)
-    training = corpus.training
-    assert training is not None
-    asked = [
-        (Query(training.segments[i], training.vectors[i]), (training, i), {training.labels[i]})
-        for i in range(0, len(training.labels), STEP)
-    ]
+    asked = [(Query(held.segments, held.vector), held, {held.label}) for held in corpus.held_out]
     own = [_candidates(corpus, *question) for question in asked]
     articles = _build(read_collection(statutes), segmenter, encoder)
     others = [
@@ -97,9 +92,9 @@ def _build(corpus: Corpus, segmenter: Segmenter, encoder: Encoder) -> Index:
     return index.build(corpus, segmenter, encoder, {}, lambda *_: None)
 
 
-def _candidates(built: Index, query: Query, training: object, right: set[str]) -> Candidates:
+def _candidates(built: Index, query: Query, held: HeldOut | None, right: set[str]) -> Candidates:
     """Return the retrieval features of a question's candidates, and which are right."""
-    found = gather(built, query, training)  # type: ignore[arg-type]
+    found = gather(built, query, held)
     topics = [built.passages[rows[0]].topic for rows in found.rows]
     return found.features[:, :FOUND], np.array([topic in right for topic in topics])
 

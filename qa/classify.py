@@ -2,11 +2,10 @@
 
 Each training question is a row; its target is one at its topic and zero elsewhere. The kernel is
 the inner product of sublinear tf-idf over character 1- to 3-grams and words, plus ``DENSE`` times
-the inner product of the encoder's vectors. Solved in closed form, so that training is exact and
-repeatable, and every training question's score by a model that never saw it (leave one out)
-comes for free: Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), §5.4.2.
-The solution is kept as weights, one row a feature: a score is a sum of rows, and the largest
-weights of a topic say what it was recognised by.
+the inner product of the encoder's vectors. The kernel matrix is never made: it is applied, factor
+by factor, in conjugate gradients (Hestenes and Stiefel 1952), which take some thirty steps since
+the ridge bounds its condition. The solution is kept as weights, one row a feature: a score is a
+sum of rows, and the largest weights of a topic say what it was recognised by.
 """
 
 from __future__ import annotations
@@ -28,8 +27,12 @@ LONGEST_GRAM = 3
 # A feature seen in one question only says nothing about another.
 FEWEST_QUESTIONS = 2
 COMMON = 100  # questions from which a feature is multiplied as a dense column
-SMALL = 512  # rows of a matrix that is inverted at once
+TOLERANCE = 1e-3  # of the residual, relative to the targets: scores are then within 0.001
+MOST_STEPS = 1000
+FOLDS = 2  # in which held-out questions are scored
 WORD = "w:"  # before the name of a word, which is not an n-gram
+
+_TINY = np.float32(1e-30)  # a column that is solved has nothing left to divide by
 
 Float = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
@@ -82,78 +85,108 @@ class TopicClassifier:
 
 
 def fit(
-    questions: Sequence[Segments], labels: Sequence[str], vectors: Float, ridge: float = RIDGE
+    questions: Sequence[Segments],
+    labels: Sequence[str],
+    vectors: Float,
+    held: Sequence[int] = (),
+    ridge: float = RIDGE,
 ) -> tuple[TopicClassifier, Float]:
-    """Return the classifier and its leave-one-out scores, shape (questions, classes).
+    """Return the classifier of all questions, and what others like it say of the held-out ones.
 
     Args:
         questions: the training questions, cut.
         labels: the class of each.
         vectors: their vectors, float32 (questions, dim), unit rows; zeros to do without.
+        held: places of questions; each is scored by a classifier fitted without it and without
+            every ``FOLDS``-th other.
+
+    Returns:
+        The classifier, and scores of shape (held, classes).
     """
     from scipy.sparse import csr_array
 
     counts = [_features(segments) for segments in questions]
     features, idf = _vocabulary(counts)
     matrix = csr_array(_entries(counts, features, idf), (len(counts), len(features)))
-    kernel = _kernel(matrix) + DENSE * (vectors @ vectors.T)
-    kernel.flat[:: len(kernel) + 1] += ridge
     classes = tuple(sorted(set(labels)))
     number = {name: i for i, name in enumerate(classes)}
     targets = np.zeros((len(labels), len(classes)), np.float32)
     classes_of = np.array([number[label] for label in labels], np.int32)
     targets[np.arange(len(labels)), classes_of] = 1
-    factor = _inverse_factor(kernel)
-    dual = factor.T @ (factor @ targets)
-    left_out = targets - dual / np.square(factor).sum(axis=0)[:, None]
-    weights = (matrix.T @ dual).astype(np.float16)
+    rows = _Rows.of(matrix, vectors)
+    dual = _solve(rows, targets, ridge)
     by_feature = matrix.tocsc()
     by_feature.sort_indices()
     classifier = TopicClassifier(
         classes=classes,
         features=features,
         idf=idf,
-        weights=weights,
+        weights=(matrix.T @ dual).astype(np.float16),
         dense=(DENSE * (vectors.T @ dual)).astype(np.float32),
         labels=classes_of,
         starts=by_feature.indptr.astype(np.int32),
         places=by_feature.indices.astype(np.int32),
         values=by_feature.data.astype(np.float16),
     )
-    return classifier, left_out
+    return classifier, _held_out(rows, targets, ridge, np.array(held, np.int64))
 
 
-def _kernel(matrix: Any) -> Float:
-    """Return the inner products of the rows of a sparse matrix, (rows, rows).
+def _held_out(rows: _Rows, targets: Float, ridge: float, held: np.ndarray) -> Float:
+    """Return the scores of held-out questions, shape (held, classes)."""
+    scores = np.zeros((len(held), targets.shape[1]), np.float32)
+    for fold in range(min(FOLDS, len(held))):
+        left = held[fold::FOLDS]
+        kept = np.setdiff1d(np.arange(len(targets)), left)
+        known = rows[kept]
+        scores[fold::FOLDS] = rows[left].dot(known.sums(_solve(known, targets[kept], ridge)))
+    return scores
 
-    A product of sparse matrices spends its time on the few features that many questions have:
-    those are multiplied as a dense matrix.
+
+@dataclass(frozen=True)
+class _Rows:
+    """The questions' features. The kernel is the inner product of these rows.
+
+    Products of sparse matrices spend their time on the few features that many questions have:
+    those stand in a dense matrix, the vectors beside them.
     """
-    common = np.diff(matrix.tocsc().indptr) >= COMMON
-    dense = matrix[:, common].toarray()
-    rare = matrix[:, ~common]
-    kernel: Float = dense @ dense.T
-    kernel += (rare @ rare.T).toarray()
-    return kernel
+
+    dense: Float  # (questions, common features + dim)
+    rare: Any  # sparse, (questions, rare features)
+
+    @classmethod
+    def of(cls, matrix: Any, vectors: Float) -> _Rows:
+        common = np.diff(matrix.tocsc().indptr) >= COMMON
+        dense = np.hstack([matrix[:, common].toarray(), math.sqrt(DENSE) * vectors])
+        return cls(dense.astype(np.float32), matrix[:, ~common])
+
+    def __getitem__(self, places: np.ndarray) -> _Rows:
+        return _Rows(self.dense[places], self.rare[places])
+
+    def sums(self, dual: Float) -> tuple[Float, Float]:
+        """Return what each feature weighs, for a weight of each row."""
+        return self.dense.T @ dual, self.rare.T @ dual
+
+    def dot(self, weights: tuple[Float, Float]) -> Float:
+        """Return what each row scores, for a weight of each feature."""
+        found: Float = self.dense @ weights[0] + self.rare @ weights[1]
+        return found
 
 
-def _inverse_factor(matrix: Float) -> Float:
-    """Return L⁻¹, lower triangular, of a symmetric positive matrix L · Lᵀ.
-
-    By halves, so that nearly all work is multiplication of matrices, which is several times as
-    fast as LAPACK's own inversion. Single precision is enough: the ridge bounds the condition
-    number at a few thousand.
-    """
-    n = len(matrix)
-    if n <= SMALL:
-        return np.linalg.inv(np.linalg.cholesky(matrix))
-    half = n // 2
-    factor = np.zeros_like(matrix)
-    first = factor[:half, :half] = _inverse_factor(matrix[:half, :half])
-    below = matrix[half:, :half] @ first.T
-    second = factor[half:, half:] = _inverse_factor(matrix[half:, half:] - below @ below.T)
-    factor[half:, :half] = -(second @ below) @ first
-    return factor
+def _solve(rows: _Rows, targets: Float, ridge: float) -> Float:
+    """Return (kernel + ridge · I)⁻¹ · targets, by conjugate gradients for all columns at once."""
+    dual, residual = np.zeros_like(targets), targets.copy()
+    direction, left = residual.copy(), np.square(targets).sum(axis=0)
+    enough = TOLERANCE**2 * left
+    for _ in range(MOST_STEPS):
+        if (left <= enough).all():
+            break
+        applied = rows.dot(rows.sums(direction)) + ridge * direction
+        step = left / np.maximum((direction * applied).sum(axis=0), _TINY)
+        dual += step * direction
+        residual -= step * applied
+        before, left = left, np.square(residual).sum(axis=0)
+        direction = residual + left / np.maximum(before, _TINY) * direction
+    return dual
 
 
 def _features(segments: Segments) -> Counter[str]:

@@ -189,15 +189,15 @@ def _logistic(logits: Float) -> Float:
 # fitted on the shipped corpus with an encoder that had not seen it (bench/default_ranker.py;
 # docs/evaluation.md, "Without question variants").
 DEFAULT_RANKER = Ranker(
-    retrieval=Logistic((4.90, 1.96, 0.99, 1.83), -5.63),
+    retrieval=Logistic((4.47, 1.53, 0.62, 1.58), -4.62),
     topic=None,
     answered=0.5,
-    uncertain=0.083,
+    uncertain=0.099,
 )
 
 # What the shipped corpus teaches: for one with too few question variants to learn it from.
 DEFAULT_CHOICE = Choice(
-    weights=(5.25, 1.29, -0.35, 0.29, 17.4, -6.7, 6.0, 7.55),
-    none=(6.94, 6.38, 7.98, 14.6),
-    bias=2.28,
+    weights=(4.94, 0.70, -0.16, 3.56, 12.3, -5.87, 7.41, 9.85),
+    none=(8.25, 6.17, 12.3, 12.6),
+    bias=1.49,
 )

@@ -27,8 +27,9 @@ LONGEST_REPLACED = 4
 LONGEST_PINYIN = 24  # letters
 # A word of the corpus counts from here on: rarer ones are often typing errors themselves.
 FEWEST_SEEN = 3
-COMMON = 20  # a single character is read from pinyin only if it is as common as this
-URGENT = 200  # a phrase that must not be missed counts as if it were as common as this
+# A single character is read from pinyin only if it is as common as this. A phrase that must not be
+# missed counts as so common; at ten times as much, everyday words are taken for it.
+COMMON = 20
 
 # In nats. Chosen on typing errors made in dev questions (docs/evaluation.md, "Robustness").
 DEPARTURE = 6.0
@@ -75,7 +76,7 @@ class Vocabulary:
                 (docs/evaluation.md, "Robustness").
         """
         seen = Counter(word for text in texts for word, _ in segmenter.segment(text).words)
-        seen |= Counter(dict.fromkeys(phrases, URGENT))
+        seen |= Counter(dict.fromkeys(phrases, COMMON))
         counts = {word: n for word, n in sorted(seen.items()) if n >= FEWEST_SEEN}
         meant = [word for word, n in counts.items() if len(word) > 1 or n >= COMMON]
         counts |= {word: COMMON for word in sorted(set(right)) if word not in counts}

@@ -12,7 +12,7 @@ import numpy as np
 
 from qa.corpus import OFF_TOPIC, Passage
 from qa.index import Index
-from qa.index.build import TrainingSet
+from qa.index.build import HeldOut
 from qa.rank import FEATURES, QUESTION_FEATURES, TOPIC_FEATURES
 from qa.segment import Segments
 
@@ -72,17 +72,17 @@ def search(index: Index, query: Query, k: int) -> list[Hit]:
 def gather(
     index: Index,
     query: Query,
-    training: tuple[TrainingSet, int] | None = None,
+    held: HeldOut | None = None,
     depth: int = DEPTH,
 ) -> Candidates:
     """Return the candidates of a query and the evidence about them.
 
     Args:
-        training: the set and the place in it of a training question; its evidence is then what
-            it would be if the index had never seen that question.
+        held: the held-out question that the query is; its evidence is then what it would be if
+            the index had never seen that question.
         depth: how many rows each list contributes.
     """
-    topics, about = _question_evidence(index, query, training)
+    topics, about = _question_evidence(index, query, held)
     sparse = index.sparse(query.segments)
     chosen = {row for row, _ in index.nearest(query.vector, depth)} | _best(sparse.bm25, depth)
     likely = sorted(topics, key=lambda topic: (-topics[topic][0], topic))[:TOPIC_DEPTH]
@@ -111,17 +111,16 @@ def gather(
 
 
 def _question_evidence(
-    index: Index, query: Query, training: tuple[TrainingSet, int] | None
+    index: Index, query: Query, held: HeldOut | None
 ) -> tuple[dict[str, tuple[float, ...]], tuple[float, ...]]:
     """Return the TOPIC_FEATURES of each topic that the classifier knows, and QUESTION_FEATURES."""
     classifier = index.classifier
     if classifier is None:
         return {}, (0.0,) * len(QUESTION_FEATURES)
-    if training is None:
+    if held is None:
         scores, place, row = classifier.scores(query.segments, query.vector), -1, -1
     else:
-        questions, place = training
-        scores, row = questions.scores[place], questions.rows[place]
+        scores, place, row = held.scores, held.place, held.row
     known = dict(zip(classifier.classes, map(float, scores), strict=True))
     off_topic = known.pop(OFF_TOPIC, 0.0)
     nearest = index.nearest_questions(query.vector, QUESTION_DEPTH)

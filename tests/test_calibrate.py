@@ -1,5 +1,7 @@
 """The ranker is learned from questions that neither it nor the encoder has seen."""
 
+import sys
+
 import numpy as np
 
 from qa import calibrate, index
@@ -17,39 +19,47 @@ def test_every_question_is_judged_as_if_it_were_not_in_the_index(
     asked = []
     gather = calibrate.gather
 
-    def spy(built, query, training=None):
-        asked.append(training)
-        return gather(built, query, training)
+    def spy(built, query, held=None):
+        asked.append(held)
+        return gather(built, query, held)
 
     monkeypatch.setattr(calibrate, "gather", spy)
     monkeypatch.setattr(calibrate, "FEWEST_QUESTIONS", 0)
     built = build(corpus_folder, segmenter, encoder)
     calibrate.fit(built)
-    assert [place for _, place in asked] == list(range(len(built.training.labels)))
-    assert all(training is built.training for training, _ in asked)
+    assert asked == list(built.held_out)
+    assert [held.place for held in asked] == list(range(len(built.classifier.labels)))
 
 
 def test_questions_that_the_encoder_has_seen_do_not_count(
     corpus_folder, segmenter, encoder, monkeypatch
 ):
+    whole = build(corpus_folder, segmenter, encoder)
     seen = {"几天内要回电话", "链接能不能点"}
     monkeypatch.setattr(type(encoder), "has_seen", lambda self, text: text in seen)
     built = build(corpus_folder, segmenter, encoder)
-    places = calibrate._unseen(built.training)
-    assert len(places) == len(built.training.labels) - 2
-    assert not any(built.training.seen[place] for place in places)
+    assert len(built.held_out) == len(whole.held_out) - 2
+    texts = {held.segments.normalised.text for held in built.held_out}
+    assert not texts & seen
 
 
 def test_an_encoder_that_has_seen_all_leaves_all(corpus_folder, segmenter, encoder, monkeypatch):
     monkeypatch.setattr(type(encoder), "has_seen", lambda self, text: True)
     built = build(corpus_folder, segmenter, encoder)
-    assert len(calibrate._unseen(built.training)) == len(built.training.labels)
+    assert len(built.held_out) == len(built.classifier.labels)
     assert calibrate.fit(built).topic is not None
+
+
+def test_no_more_are_held_out_than_it_takes(corpus_folder, segmenter, encoder, monkeypatch):
+    monkeypatch.setattr(sys.modules["qa.index.build"], "MOST_HELD_OUT", 6)
+    built = build(corpus_folder, segmenter, encoder)
+    assert len(built.held_out) <= 6 < len(built.classifier.labels)
+    assert len({held.label for held in built.held_out}) > 2
 
 
 def test_off_topic_questions_are_learned_as_a_class(corpus_folder, segmenter, encoder):
     built = build(corpus_folder, segmenter, encoder)
-    assert built.training.labels.count(OFF_TOPIC) == 4
+    assert [held.label for held in built.held_out].count(OFF_TOPIC) == 4
 
 
 def test_without_question_variants_the_default_serves(tmp_path, segmenter, encoder):
@@ -71,13 +81,13 @@ def test_a_training_question_is_judged_among_the_topics_that_are_known(
 ):
     (corpus_folder / "guidance/plain.txt").write_text("链接里有病毒。", "utf-8")
     built = build(corpus_folder, segmenter, encoder)
-    for place, label in enumerate(built.training.labels):
-        judged = calibrate._judged(built, built.training, place)
+    for held in built.held_out:
+        judged = calibrate._judged(built, held)
         assert judged.features.shape[1] == len(FEATURES)
         assert judged.question.shape == (len(QUESTION_FEATURES),)
         assert not np.isnan(judged.features).any()  # the plain file takes no part
         assert len(judged.features) == 3
-        assert (judged.right is None) == (label == OFF_TOPIC)
+        assert (judged.right is None) == (held.label == OFF_TOPIC)
 
 
 def test_too_few_questions_to_learn_from_leave_the_shipped_weights(

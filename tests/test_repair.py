@@ -12,7 +12,7 @@ from qa.answer import Engine
 from qa.evaluate import read_judged
 from qa.normalise import HAN, normalise
 from qa.paths import CORPUS
-from qa.repair import FEWEST_SEEN, URGENT, Repairer, Vocabulary
+from qa.repair import COMMON, FEWEST_SEEN, Repairer, Vocabulary
 
 TEXTS = [
     "网贷逾期怎么办",
@@ -87,7 +87,7 @@ def test_words_that_are_seldom_seen_are_not_meant(segmenter):
 
 def test_a_phrase_that_must_not_be_missed_counts_as_common(segmenter):
     known = vocabulary(segmenter, phrases=["不想活了"])
-    assert known.counts["不想活了"] == URGENT
+    assert known.counts["不想活了"] == COMMON
     assert Repairer(known, segmenter).repair("bu xiang huo le") == "不想活了"
 
 

@@ -3,6 +3,7 @@
 from qa.answer import Engine
 from qa.corpus import read
 from qa.index import build, load
+from qa.index.build import HeldOut
 from qa.rank import FEATURES, QUESTION_FEATURES, RETRIEVAL_FEATURES
 from qa.rebuild import rebuild
 from qa.search import Query, gather, search
@@ -57,19 +58,19 @@ def test_a_training_question_is_judged_as_if_it_were_not_in_the_index(
     corpus_folder, segmenter, encoder
 ):
     index = build(read(corpus_folder), segmenter, encoder, {}, lambda *_: None)
-    place = variant(index, "fake")
-    query = Query(index.training.segments[place], index.training.vectors[place])
+    held = variant(index, "fake")
+    query = Query(held.segments, held.vector)
     column = FEATURES.index("topic")
     seen, unseen = (
         dict(zip(topics(index, found), found.features[:, column], strict=True))["fake"]
-        for found in (gather(index, query), gather(index, query, (index.training, place)))
+        for found in (gather(index, query), gather(index, query, held))
     )
     assert unseen < seen
 
 
-def variant(index, topic: str) -> int:
-    """Return the place of a topic's first variant; titles stand before all variants."""
-    return [i for i, label in enumerate(index.training.labels) if label == topic][1]
+def variant(index, topic: str) -> HeldOut:
+    """Return a topic's first variant; titles stand before all variants."""
+    return [held for held in index.held_out if held.label == topic][1]
 
 
 def topics(index, found) -> list[str]:
@@ -116,13 +117,13 @@ def test_a_topic_s_evidence_is_highest_for_its_own_question(small_engine):
 
 def test_a_training_question_is_no_neighbour_of_its_own(corpus_folder, segmenter, encoder):
     index = build(read(corpus_folder), segmenter, encoder, {}, lambda *_: None)
-    place = variant(index, "fake")
-    query = Query(index.training.segments[place], index.training.vectors[place])
+    held = variant(index, "fake")
+    query = Query(held.segments, held.vector)
     for name in ("question_cosine", "question_grams"):
         column = FEATURES.index(name)
         seen, unseen = (
             dict(zip(topics(index, found), found.features[:, column], strict=True))["fake"]
-            for found in (gather(index, query), gather(index, query, (index.training, place)))
+            for found in (gather(index, query), gather(index, query, held))
         )
         assert unseen < seen
 

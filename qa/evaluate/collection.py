@@ -22,7 +22,7 @@ def engine_of(corpus: Corpus, segmenter: Segmenter, encoder: Encoder, progress: 
     draft = build(corpus, segmenter, encoder, {}, progress)
     progress("learn", 0, 1)
     # What the ranker learned from is large and of no more use.
-    return Engine(replace(draft, ranker=fit(draft), training=None), segmenter, encoder)
+    return Engine(replace(draft, ranker=fit(draft), held_out=()), segmenter, encoder)
 
 
 def read_collection(folder: Path) -> Corpus:

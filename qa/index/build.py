@@ -32,7 +32,9 @@ PROGRESS_EVERY = 256
 WORD_WEIGHT = np.float32(0.25)
 # Chosen on messages written for it (docs/evaluation.md, "Danger").
 DANGER_RIDGE = 1.0
-CALM_EVERY = 3  # of the questions that speak of no danger, so that a rebuild stays short
+CALM_EVERY = 2  # of the questions that speak of no danger: all of them would drown the examples
+# Enough questions for thirteen weights, few enough for a rebuild of seconds.
+MOST_HELD_OUT = 2500
 
 # One question is too little to share out among threads: waking them costs more than the search.
 faiss.omp_set_num_threads(1)
@@ -88,15 +90,15 @@ class Sparse:
 
 
 @dataclass(frozen=True)
-class TrainingSet:
-    """The questions with a known topic, scored by a classifier that never saw them."""
+class HeldOut:
+    """A question of the corpus, scored by a classifier that never saw it: rankers learn by it."""
 
-    segments: Sequence[Segments]
-    vectors: Float  # (n, dim)
-    labels: Sequence[str]  # a topic's id, or OFF_TOPIC
-    scores: Float  # (n, classes), leave one out
-    rows: Sequence[int]  # row among the index's questions
-    seen: Sequence[bool]  # whether the encoder was trained on it
+    segments: Segments
+    vector: Float  # (dim,)
+    label: str  # a topic's id, or OFF_TOPIC
+    scores: Float  # (classes,)
+    place: int  # among the classifier's questions
+    row: int  # among the index's questions
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class Index:
     classifier: TopicClassifier | None
     danger: TopicClassifier | None  # tells dangers from none; None where there are no examples
     ranker: Ranker | None = None  # None only between build and fit
-    training: TrainingSet | None = field(default=None, repr=False)  # not saved
+    held_out: tuple[HeldOut, ...] = field(default=(), repr=False)  # not saved
 
     def __len__(self) -> int:
         return len(self.passages)
@@ -202,7 +204,7 @@ def build(
     for i, text in enumerate(shown):
         cut.append(segmenter.segment(text))
         progress("segment", i + 1, len(shown))
-    classifier, training = _classifier(corpus, segmenter, encoder, question_vectors, asked)
+    classifier, held_out = _classifier(corpus, segmenter, encoder, question_vectors, asked)
     titles = {chapter.id: chapter.title for chapter in corpus.chapters}
     ids = {document.id for document in corpus.documents}
     manifest = Manifest(
@@ -227,7 +229,7 @@ def build(
         urgent=corpus.urgent,
         replies=corpus.replies,
         vocabulary=Vocabulary.of(
-            texts,
+            [*texts, *(example.text for example in corpus.examples)],
             [phrase for rule in corpus.urgent for phrase in rule.phrases],
             [word for rule in corpus.urgent for word in rule.lookalikes]
             + [phrase for reply in corpus.replies for phrase in reply.phrases],
@@ -243,7 +245,7 @@ def build(
         grams=bm25(segments.grams(LONGEST_GRAM) for segments in cut),
         classifier=classifier,
         danger=_danger_classifier(corpus, segmenter),
-        training=training,
+        held_out=held_out,
     )
 
 
@@ -258,21 +260,37 @@ def _classifier(
     encoder: Encoder,
     vectors: Float,
     asked: Sequence[tuple[str, str]],
-) -> tuple[TopicClassifier | None, TrainingSet | None]:
+) -> tuple[TopicClassifier | None, tuple[HeldOut, ...]]:
     """Fit the classifier on titles, question variants and off-topic questions, if there are any.
 
     Documents without variants take no part: a class learned from a title alone would crowd out
     what retrieval finds in them.
     """
     if not _learns(corpus):
-        return None, None
+        return None, ()
     learned = {document.id for document in corpus.documents if document.questions} | {OFF_TOPIC}
     rows = [row for row, (_, topic) in enumerate(asked) if topic in learned]
     texts, labels = zip(*(asked[row] for row in rows), strict=True)
     segments = [segmenter.question(text) for text in texts]
-    classifier, scores = classify.fit(segments, labels, vectors[rows])
-    seen = [encoder.has_seen(text) for text in texts]
-    return classifier, TrainingSet(segments, vectors[rows], labels, scores, rows, seen)
+    held = _unseen(texts, labels, encoder)
+    held = held[:: max(1, -(-len(held) // MOST_HELD_OUT))]
+    classifier, scores = classify.fit(segments, labels, vectors[rows], held)
+    return classifier, tuple(
+        HeldOut(segments[i], vectors[rows[i]], labels[i], scored, i, rows[i])
+        for i, scored in zip(held, scores, strict=True)
+    )
+
+
+def _unseen(texts: Sequence[str], labels: Sequence[str], encoder: Encoder) -> list[int]:
+    """Return the places of questions new to the encoder, which knows its own too well.
+
+    An encoder that was trained on every answerable question leaves nothing to judge it by: all
+    questions count then, and confidence is too high.
+    """
+    unseen = [i for i, text in enumerate(texts) if not encoder.has_seen(text)]
+    if any(labels[i] != OFF_TOPIC for i in unseen):
+        return unseen
+    return list(range(len(texts)))
 
 
 def _danger_classifier(corpus: Corpus, segmenter: Segmenter) -> TopicClassifier | None:
@@ -292,7 +310,7 @@ def _danger_classifier(corpus: Corpus, segmenter: Segmenter) -> TopicClassifier 
     labels = [kind for _, kind in messages]
     # Wording is enough here (docs/evaluation.md, "Danger"), and it needs no encoder.
     nowhere = np.zeros((len(messages), 1), np.float32)
-    return classify.fit(segments, labels, nowhere, DANGER_RIDGE)[0]
+    return classify.fit(segments, labels, nowhere, ridge=DANGER_RIDGE)[0]
 
 
 def _learns(corpus: Corpus) -> bool:
