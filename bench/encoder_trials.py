@@ -55,12 +55,12 @@ class Trial:
     buckets: int = 0  # for hashed n-grams beside the segmenter's tokens; NOT_HASHED: plain ones
     longest: int = 2  # characters of an n-gram
     idf: str = "first"  # "first" rows times idf, "none", or "fixed": a multiplier never learned
-    distilled: float = 0.0  # repeats of the loss that meets the classifier's leave-one-out scores
+    distilled: float = 0.0  # repeats of the loss that meets the scores of held-out questions
     seeds: tuple[int, ...] = ()  # side by side, reduced to the recipe's dimensions
 
 
 # What the others differ from by one knob each; the rest as the recipe has it.
-BASE = replace(Recipe(), most_tokens=40000, english_repeats=3.0, off_topic=0)
+BASE = replace(Recipe(), most_tokens=40000, english_repeats=3.0, off_topic=0, near=(0, 0))
 
 
 def _with(**knobs: object) -> Trial:
@@ -78,6 +78,7 @@ TRIALS = {
     "english-1": _with(english_repeats=1.0),
     "english-3": _with(english_repeats=3.0),
     "english-6": _with(english_repeats=6.0),
+    "near": _with(near=Recipe().near),
     "off-topic-256": _with(off_topic=256),
     "off-topic-1024": _with(off_topic=1024),
     "dim-128": _with(dim=128, lengths=((64, 0.5), (128, 1.0))),
@@ -436,8 +437,8 @@ def _changed(trial: Trial, questions: list[str], segmenter: Segmenter) -> Iterat
         training.fit = _fixed
     if trial.distilled:
         segments = [segmenter.segment(text) for text in questions]
-        learning.losses = lambda run, batches, teacher: (
-            *losses(run, batches, teacher),
+        learning.losses = lambda run, batches, *rest: (
+            *losses(run, batches, *rest),
             _distilled(run, batches, segments, trial.distilled),
         )
     try:
@@ -449,13 +450,14 @@ def _changed(trial: Trial, questions: list[str], segmenter: Segmenter) -> Iterat
 def _distilled(
     run: learning.Run, batches: Batches, segments: list[Segments], repeats: float
 ) -> tuple[learning.Loss, float]:
-    """Return the loss that meets the classifier's leave-one-out scores over the topics."""
+    """Return the loss that meets the scores of held-out questions over the topics."""
     import torch
     from torch.nn import functional
 
     own = learning._TopicLoss(run, batches)
     labels = [f"{topic:04}" for topic in own._topics]
-    _, left_out = classify.fit(segments, labels, np.zeros((len(segments), 1), np.float32))
+    nowhere = np.zeros((len(segments), 1), np.float32)
+    _, left_out = classify.fit(segments, labels, nowhere, range(len(segments)))
     soft = functional.softmax(torch.from_numpy(left_out) / SOFTNESS, dim=1)
 
     def loss() -> torch.Tensor:
