@@ -319,7 +319,7 @@ class Measured:
             known = [row for t in self._cut.tokens(text) if (row := self._rows.get(t)) is not None]
             if known:
                 vector[:] = np.sum(known, axis=0)
-        return rows._unit(vectors)
+        return rows.unit(vectors)
 
     def row(self, unseen: np.ndarray) -> dict[str, float]:
         return {**self._dev(), **self._held(unseen), **self._classified(unseen), **self._statutes()}
@@ -377,7 +377,7 @@ class Measured:
         words, articles, questions, bm25, relevant = self._bench.statutes(self._cut)
         zero = np.zeros(self._dim, np.float32)
         table = np.array([self._rows.get(word, zero) for word in words], np.float32)
-        dense = rows._unit(questions @ table[: questions.shape[1]]) @ rows._unit(articles @ table).T
+        dense = rows.unit(questions @ table[: questions.shape[1]]) @ rows.unit(articles @ table).T
         fused = sum(part / part.max(axis=1, keepdims=True) for part in (bm25, dense))
         top = np.argpartition(-fused, 100, axis=1)[:, :100]
         order = np.take_along_axis(top, np.argsort(-np.take_along_axis(fused, top, 1), 1), 1)
@@ -422,7 +422,7 @@ def _joined(tables: list[np.ndarray], words: list[str], batches: Batches, dim: i
     wide = np.concatenate(tables, axis=1)
     number = {word: i for i, word in enumerate(words)}
     texts = [[number[t] for t in text if t in number] for text in batches.texts[::2]]
-    vectors = rows._unit(np.array([wide[text].sum(axis=0) for text in texts if text]))
+    vectors = rows.unit(np.array([wide[text].sum(axis=0) for text in texts if text]))
     _, axes = np.linalg.eigh(vectors.T @ vectors)
     return wide @ axes[:, ::-1][:, :dim]
 
@@ -473,7 +473,7 @@ def _distilled(
 
 def _without_idf(first: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     table, teacher = first
-    return rows._unit(table) * np.linalg.norm(table, axis=1).mean(), teacher
+    return rows.unit(table) * np.linalg.norm(table, axis=1).mean(), teacher
 
 
 def _fixed(table: np.ndarray, *rest: object) -> np.ndarray:

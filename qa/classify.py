@@ -155,7 +155,7 @@ class _Rows:
 
     @classmethod
     def of(cls, matrix: Any, vectors: Float) -> _Rows:
-        common = np.diff(matrix.tocsc().indptr) >= COMMON
+        common = np.bincount(matrix.indices, minlength=matrix.shape[1]) >= COMMON
         dense = np.hstack([matrix[:, common].toarray(), math.sqrt(DENSE) * vectors])
         return cls(dense.astype(np.float32), matrix[:, ~common])
 

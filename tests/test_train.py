@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
 
+import qa.train as training
 from qa.corpus import Rendering, read
 from qa.embed import StaticEncoder
 from qa.errors import TrainingDataMissing
-from qa.train import HELD_OUT_EVERY, data, learning, train
+from qa.train import HELD_OUT_EVERY, data, train
 from qa.train.data import Pair
 from qa.train.learning import Batches, Run, losses, nearest
 from qa.train.recipe import Recipe
@@ -230,7 +231,7 @@ def test_a_question_without_near_articles_is_learned_without(run):
 
 def test_without_ranks_there_is_one_run(source, corpus_folder, segmenter, tmp_path, monkeypatch):
     mined = []
-    monkeypatch.setattr(learning, "nearest", lambda *args: mined.append(args))
+    monkeypatch.setattr(training, "nearest", lambda *args: mined.append(args))
     recipe = replace(SMALL, near=(0, 0))
     train(source, read(corpus_folder), (), segmenter, tmp_path / "m", recipe, silent)
     assert mined == []

@@ -17,7 +17,7 @@ from qa.embed import save_static
 from qa.index.build import Progress
 from qa.segment import Segmenter
 from qa.train.data import Material, gather
-from qa.train.learning import Batches, fit
+from qa.train.learning import Batches, fit, nearest
 from qa.train.recipe import Recipe
 from qa.train.rows import Float, first_rows, frequencies, vocabulary
 
@@ -92,4 +92,8 @@ def learn(
     rows, teacher = first_rows(
         words, batches, material.glosses, material.english, recipe.dim, progress
     )
-    return words, fit(rows, words, batches, teacher, recipe, progress)
+    near = None
+    if recipe.near[0] < recipe.near[1]:
+        first = fit(rows, words, batches, teacher, recipe, progress)
+        near = nearest(first, words, batches, recipe)
+    return words, fit(rows, words, batches, teacher, recipe, progress, near)

@@ -19,7 +19,7 @@ from qa.index.build import Progress
 from qa.segment import Segmenter
 from qa.train.data import SOURCES, STATUTES, Material
 from qa.train.recipe import Recipe
-from qa.train.rows import Float, Tokens
+from qa.train.rows import Float, Tokens, unit
 
 if TYPE_CHECKING:
     import torch
@@ -92,64 +92,19 @@ def fit(
     teacher: Float,
     recipe: Recipe,
     progress: Progress,
+    near: list[np.ndarray] | None = None,
 ) -> Float:
     """Return the learned rows, shape as given.
 
     Args:
         teacher: unit vectors of the English side of ``batches.translations`` and then of
             ``batches.renderings``, in the same order.
+        near: what ``nearest`` found with the rows of an earlier run.
     """
-    first, last = recipe.near
-    near = None
-    if first < last:
-        found = _fit(rows, words, batches, teacher, recipe, progress, None)
-        near = nearest(found, words, batches, recipe)
-    return _fit(rows, words, batches, teacher, recipe, progress, near)
-
-
-def nearest(
-    rows: Float, words: Sequence[str], batches: Batches, recipe: Recipe
-) -> list[np.ndarray]:
-    """Return for each pair of STATUTES the articles that look like answers to it and are none.
-
-    Those of the ranks ``recipe.near``, the nearest first, as places in ``batches.articles``.
-    """
-    number = {word: i for i, word in enumerate(words)}
-    articles = _unit_sums(rows, number, batches.articles, recipe)
-    questions = _unit_sums(rows, number, batches.pairs[STATUTES][0], recipe)
-    first, last = recipe.near
-    found = []
-    for question, right in zip(questions, batches.answers, strict=True):
-        order = np.argsort(-(articles @ question), kind="stable")[:last]
-        found.append(np.array([i for i in order[first:] if i not in right], np.int64))
-    return found
-
-
-def _unit_sums(
-    rows: Float, number: dict[str, int], texts: Sequence[Tokens], recipe: Recipe
-) -> Float:
-    known = ([number[token] for token in text if token in number] for text in texts)
-    sums = np.stack([rows[some[: recipe.longest]].sum(axis=0) for some in known])
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    unit: Float = sums / np.maximum(lengths, 1e-9)
-    return unit
-
-
-def _fit(
-    rows: Float,
-    words: Sequence[str],
-    batches: Batches,
-    teacher: Float,
-    recipe: Recipe,
-    progress: Progress,
-    near: list[np.ndarray] | None,
-) -> Float:
     import torch
 
     torch.manual_seed(recipe.seed)
-    table = torch.nn.EmbeddingBag.from_pretrained(
-        torch.tensor(rows.copy()), freeze=False, mode="sum"
-    )
+    table = torch.nn.EmbeddingBag.from_pretrained(torch.tensor(rows), freeze=False, mode="sum")
     optimiser = torch.optim.Adam(table.parameters(), lr=recipe.learning_rate)
     number = {word: i for i, word in enumerate(words)}
     run = Run(table, number, recipe, np.random.default_rng(recipe.seed))
@@ -163,6 +118,26 @@ def _fit(
         progress("train", step + 1, len(steps))
     learned: Float = table.weight.detach().numpy()
     return learned
+
+
+def nearest(
+    rows: Float, words: Sequence[str], batches: Batches, recipe: Recipe
+) -> list[np.ndarray]:
+    """Return for each pair of STATUTES the articles that look like answers to it and are none.
+
+    Those of the ranks ``recipe.near``, the nearest first, as places in ``batches.articles``.
+    """
+    number = {word: i for i, word in enumerate(words)}
+    articles, questions = (
+        unit(np.stack([rows[known].sum(axis=0) for known in _numbers(texts, number, recipe)]))
+        for texts in (batches.articles, batches.pairs[STATUTES][0])
+    )
+    first, last = recipe.near
+    found = []
+    for question, right in zip(questions, batches.answers, strict=True):
+        order = np.argsort(-(articles @ question), kind="stable")[:last]
+        found.append(np.array([i for i in order[first:] if i not in right], np.int64))
+    return found
 
 
 Loss = Callable[[], "torch.Tensor"]
@@ -205,10 +180,8 @@ class _Bag:
     """Texts as row numbers."""
 
     def __init__(self, run: Run, texts: Sequence[Tokens]) -> None:
-        number, longest = run.number, run.recipe.longest
-        known = ([number[token] for token in text if token in number] for text in texts)
         self._run = run
-        self._rows = [np.array(rows[:longest] or [0], np.int64) for rows in known]
+        self._rows = _numbers(texts, run.number, run.recipe)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -225,6 +198,12 @@ class _Bag:
             torch.from_numpy(np.concatenate(rows)), torch.from_numpy(starts)
         )
         return vectors
+
+
+def _numbers(texts: Sequence[Tokens], number: dict[str, int], recipe: Recipe) -> list[np.ndarray]:
+    """Return the row numbers of each text's known tokens, at least one."""
+    known = ([number[token] for token in text if token in number] for text in texts)
+    return [np.array(rows[: recipe.longest] or [0], np.int64) for rows in known]
 
 
 class _Draw:

@@ -64,9 +64,9 @@ def first_rows(
     sentences = taught[len(senses) :]
     meaning, sentences = meaning - meaning.mean(axis=0), sentences - sentences.mean(axis=0)
     _, _, axes = np.linalg.svd(np.concatenate([meaning, sentences]), full_matrices=False)
-    meaning, sentences = _unit(meaning @ axes[:dim].T), _unit(sentences @ axes[:dim].T)
+    meaning, sentences = unit(meaning @ axes[:dim].T), unit(sentences @ axes[:dim].T)
     topical, idf = _lsa(words, batches.texts, dim)
-    rows = _unit(topical) @ _ridge(_unit(topical)[known], meaning)
+    rows = unit(topical) @ _ridge(unit(topical)[known], meaning)
     rows[known] = meaning
     progress("teacher", 1, 1)
     return (rows * idf[:, None]).astype(np.float32), sentences.astype(np.float32)
@@ -98,7 +98,8 @@ def _ridge(features: Float, targets: Float) -> Float:
     return weights
 
 
-def _unit(rows: Float) -> Float:
+def unit(rows: Float) -> Float:
+    """Return rows of unit length; a row of zeros stays one."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32)
 
