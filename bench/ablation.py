@@ -17,6 +17,7 @@ import numpy as np
 from qa import classify, index
 from qa.answer import Engine
 from qa.calibrate import fit
+from qa.classify import TopicClassifier
 from qa.corpus import OFF_TOPIC, read
 from qa.embed import open_encoder
 from qa.evaluate import Judged, read_judged, score
@@ -87,7 +88,8 @@ def _parts(engine: Engine) -> dict[str, Ranking]:
         "vectors: passages": passages,
         "vectors: passages, titles, variants": lambda q: systems.dense(written(q)),
         "retrieval model: sparse and vectors of passages": lambda q: _retrieved(built, written(q)),
-        "classifier": lambda q: _classified(built, written(q)),
+        "classifier of topics": lambda q: _classified(built.classifier, written(q)),
+        "classifier of wording": lambda q: _classified(built.wording, written(q)),
         "ranker": lambda q: _first(hit.passage.topic for hit in search(built, written(q), DEPTH)),
         "ranker, questions put right": lambda q: _first(
             hit.passage.topic for hit in search(built, engine.query(q.text), DEPTH)
@@ -104,10 +106,10 @@ def _retrieved(built: Index, query: Query) -> list[str]:
     return _first(built.passages[found.rows[i][0]].topic for i in order)
 
 
-def _classified(built: Index, query: Query) -> list[str]:
-    assert built.classifier is not None
-    scores = built.classifier.scores(query.segments, query.vector)
-    return _best(built.classifier.classes, scores)
+def _classified(classifier: TopicClassifier | None, query: Query) -> list[str]:
+    assert classifier is not None
+    vector = query.vector if classifier.reads == classify.GRAMS else None
+    return _best(classifier.classes, classifier.scores(query.segments, vector))
 
 
 def _without_vectors(segmenter: Segmenter) -> Ranking:
@@ -119,7 +121,7 @@ def _without_vectors(segmenter: Segmenter) -> Ranking:
     classifier, _ = classify.fit(segments, [topic for _, topic in asked], nowhere)
 
     def ranking(question: Judged) -> list[str]:
-        scores = classifier.scores(segmenter.question(question.text), nowhere[0])
+        scores = classifier.scores(segmenter.question(question.text), None)
         return _best(classifier.classes, scores)
 
     return ranking

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote as quote_address
 
@@ -14,7 +16,7 @@ from qa.embed import Encoder, open_encoder
 from qa.errors import BadK, NotFound, QuestionEmpty, QuestionTooLong
 from qa.focus import Found, find
 from qa.highlight import Highlighter
-from qa.index import Index, Topic, load
+from qa.index import Index, Topic, load, searched_text
 from qa.message import Rules, Window
 from qa.normalise import normalise
 from qa.repair import Repairer
@@ -64,6 +66,14 @@ class Quote:
     passage: Passage
     highlights: tuple[tuple[int, int], ...]  # spans of passage.text, in order, not overlapping
     part: int | None  # 1-based place in ``Answer.parts`` of what it answers first
+    evidence: Mapping[str, float]  # what the score was made of; empty for a danger's own topics
+    asked: tuple[str, ...]  # the words that were searched, with repeats, without stop words
+
+    @property
+    def matched(self) -> tuple[str, ...]:
+        """The words searched that stand in the passage, its title or its heading."""
+        text = normalise(searched_text(self.passage)).text
+        return tuple(word for word in dict.fromkeys(self.asked) if word in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +88,10 @@ class Answer:
     contacts: tuple[Contact, ...]  # those of ``urgent`` first; else empty when answered
     urgent: Urgent | None  # the danger that the message speaks of
     reply: Reply | None  # what is said to a message that asks nothing
+    nearest: str | None  # topic of the first ranked passage, shown or not
     understood: str | None  # the question as it was searched, where it was put right
     parts: tuple[str, ...]  # the questions of a message that asks several, as searched; else empty
+    limited: bool  # found by words alone
     build: str
     passages: int  # in the build
 
@@ -103,6 +115,13 @@ class Answer:
         return tuple(q for q in self.quotes if q.part is None and q not in leads)
 
     @property
+    def outcome(self) -> str:
+        """The status, but "urgent" for danger and "reply" for a message that asks nothing."""
+        if self.urgent:
+            return "urgent"
+        return "reply" if self.reply else self.status
+
+    @property
     def searched(self) -> str | None:
         """What was searched, where that is not what was typed."""
         return None if self.understood == self.question.text else self.understood
@@ -122,6 +141,10 @@ class Findings:
     status: str  # "answered" | "uncertain" | "unanswered"
 
 
+class OutOfTime(Exception):
+    """The time that was given for an answer is over."""
+
+
 @dataclass(frozen=True)
 class Engine:
     """Everything a question needs. Read-only once opened, shared by threads."""
@@ -129,6 +152,7 @@ class Engine:
     index: Index
     segmenter: Segmenter
     encoder: Encoder
+    words_only: bool = False  # whether it answers without the encoder
     highlighter: Highlighter = field(init=False, repr=False)
     repairer: Repairer = field(init=False, repr=False)
     rules: Rules = field(init=False, repr=False)
@@ -152,13 +176,26 @@ class Engine:
         segmenter, encoder = open_tools(settings)
         return cls(load(settings.index, segmenter, encoder), segmenter, encoder)
 
-    def ask(self, question: Question) -> Answer:
-        """Return the answer: the same bytes for the same question and build."""
-        findings = self.read(question.text, question.k)
+    @cached_property
+    def by_words(self) -> Engine:
+        """The engine that answers by words alone: surely in time, less surely right."""
+        return replace(self, words_only=True)
+
+    def ask(self, question: Question, until: float | None = None) -> Answer:
+        """Return the answer: the same bytes for the same question and build.
+
+        Args:
+            until: when to give up, by ``time.monotonic``; looked at before a text is encoded,
+                since that may be slow.
+
+        Raises:
+            OutOfTime: that time is over.
+        """
+        findings = self.read(question.text, question.k, until)
         urgent, reply = findings.urgent, findings.reply
         silent = findings.status == "unanswered"
         found = () if silent else findings.found
-        quotes = tuple(self._quote(rank, one) for rank, one in enumerate(found, 1))
+        quotes = tuple(self._quote(rank, one, until) for rank, one in enumerate(found, 1))
         put_right = findings.put_right and not reply and not urgent
         return Answer(
             question=question,
@@ -169,18 +206,21 @@ class Engine:
             contacts=self._contacts(findings.status, urgent),
             urgent=urgent,
             reply=reply,
+            nearest=findings.found[0].hit.passage.topic if findings.found else None,
             understood=findings.text if put_right else None,
             parts=() if silent else tuple(part.text for part in findings.parts),
+            limited=self.words_only,
             build=self.index.manifest.build,
             passages=len(self.index),
         )
 
-    def read(self, message: str, k: int) -> Findings:
+    def read(self, message: str, k: int, until: float | None = None) -> Findings:
         """Return what is found for a message, also where too little to be shown.
 
         Args:
             k: how many hits at most for each question of the message; an urgent message's own
                 topics come on top.
+            until: see ``ask``.
         """
         asked = normalise(message).text
         text = self.repairer.repair(asked)
@@ -191,12 +231,12 @@ class Engine:
         classifier = None if reply else self.index.danger
         urgent = danger(self.rules, classifier, self.segmenter, asked, text)
         reply = None if urgent else reply
-        found, parts = ([], []) if reply else self._find(text, k)
+        found, parts = ([], []) if reply else self._find(text, k, until)
         confidence = found[0].hit.score if found else 0.0
         status = self.status(confidence)
         if urgent:
             shown = found if status != "unanswered" else []
-            status, found = "answered", self._first(urgent, shown, self._query(text))
+            status, found = "answered", self._first(urgent, shown, self._query(text, until))
         return Findings(
             text, text != asked, tuple(found), tuple(parts), urgent, reply, confidence, status
         )
@@ -211,8 +251,9 @@ class Engine:
 
     def status(self, confidence: float) -> str:
         """Return "answered", "uncertain" or "unanswered"."""
-        assert self.index.ranker is not None
-        return self.index.ranker.status(confidence)
+        ranker = self.index.word_ranker if self.words_only else self.index.ranker
+        assert ranker is not None
+        return ranker.status(confidence)
 
     def topic(self, id: str) -> tuple[Topic, tuple[Passage, ...]]:
         """Return a topic and its passages in reading order.
@@ -228,12 +269,17 @@ class Engine:
     def _meant(self, text: str) -> str:
         return self.repairer.repair(normalise(text).text)
 
-    def _query(self, text: str) -> Query:
-        return Query(self.segmenter.question(text), self.encoder.encode_query(text))
+    def _query(self, text: str, until: float | None = None) -> Query:
+        segments = self.segmenter.question(text)
+        if self.words_only:
+            return Query(segments, None)
+        _require_time(until)
+        return Query(segments, self.encoder.encode_query(text))
 
-    def _find(self, text: str, k: int) -> tuple[list[Found], list[Window]]:
+    def _find(self, text: str, k: int, until: float | None) -> tuple[list[Found], list[Window]]:
         """Return at most k hits for a text put right, and its questions if it asks several."""
-        return find(self.index, self.rules.without_courtesies(text), self._query, k)
+        message = self.rules.without_courtesies(text)
+        return find(self.index, message, lambda part: self._query(part, until), k)
 
     def _first(self, urgent: Urgent, found: Sequence[Found], query: Query) -> list[Found]:
         """Return hits with the direct answers of a danger's topics before all others."""
@@ -243,11 +289,13 @@ class Engine:
         first = [Found(Hit(lead, scores.get(lead.topic, 0.0), {}), query) for lead in leads]
         return [*first, *(one for one in found if one.hit.passage.topic not in topics)]
 
-    def _quote(self, rank: int, found: Found) -> Quote:
+    def _quote(self, rank: int, found: Found, until: float | None) -> Quote:
+        _require_time(until)
         passage = found.hit.passage
         spans = self.highlighter.spans(found.query, passage.text)
         part = None if found.part is None else found.part + 1
-        return Quote(rank, found.hit.score, passage, spans, part)
+        asked = found.query.segments.terms
+        return Quote(rank, found.hit.score, passage, spans, part, found.hit.evidence, asked)
 
     def _contacts(self, status: str, urgent: Urgent | None) -> tuple[Contact, ...]:
         if urgent:
@@ -269,25 +317,35 @@ def open_tools(settings: Settings) -> tuple[Segmenter, Encoder]:
     return segmenter, open_encoder(settings.model, segmenter)
 
 
-def how_many(parts: Sequence[object]) -> str:
-    """Return a heading: 您问了两件事."""
-    count = "零一两三四五六七八九十"[len(parts)] if len(parts) <= 10 else f" {len(parts)} "
-    return f"您问了{count}件事"
+def _require_time(until: float | None) -> None:
+    if until is not None and time.monotonic() > until:
+        raise OutOfTime
 
 
-def nth(number: int, part: str) -> str:
-    """Return what stands over the passage of a part, from 1: 第一问：“…”."""
-    place = "零一二三四五六七八九十"[number] if number <= 10 else f" {number} "
-    return f"第{place}问：“{part}”"
+def chinese_count(number: int) -> str:
+    """Return how many there are, as Chinese says it: 两."""
+    return "零一两三四五六七八九十"[number] if number <= 10 else f" {number} "
 
 
-def to_json(answer: Answer) -> dict[str, Any]:
-    """Return an answer as `/ask` and ``qa ask --json`` give it (design: README, "/ask")."""
+def chinese_place(number: int) -> str:
+    """Return a place in a list, from 1, as Chinese says it: 二."""
+    return "零一二三四五六七八九十"[number] if number <= 10 else f" {number} "
+
+
+def to_json(answer: Answer, explain: bool = False) -> dict[str, Any]:
+    """Return an answer as `/ask` and ``qa ask --json`` give it (design: README, "/ask").
+
+    Args:
+        explain: with each passage, say what its score was made of.
+    """
     return {
         "question": answer.question.text,
         "status": answer.status,
         "confidence": round(answer.confidence, 4),
-        "passages": [_quote_json(quote) for quote in answer.quotes],
+        "passages": [
+            _quote_json(quote) | ({"explain": _explanation(quote)} if explain else {})
+            for quote in answer.quotes
+        ],
         "related": [{"topic": topic.id, "title": topic.title} for topic in answer.related],
         "contacts": [
             {"number": contact.number, "name": contact.name, "for": contact.purpose}
@@ -297,6 +355,7 @@ def to_json(answer: Answer) -> dict[str, Any]:
         "reply": answer.reply and {"kind": answer.reply.kind, "says": answer.reply.says},
         "understood": answer.understood,
         "parts": list(answer.parts),
+        "limited": answer.limited,
         "index": {"build": answer.build, "passages": answer.passages},
         "notice": NOTICE,
     }
@@ -316,5 +375,15 @@ def _quote_json(quote: Quote) -> dict[str, Any]:
         "sources": list(passage.sources),
         "reviewed": passage.reviewed,
         "part": quote.part,
-        "url": f"/topics/{quote_address(passage.topic)}",
+        "url": topic_url(passage.topic),
     }
+
+
+def topic_url(id: str) -> str:
+    """Return the address of a topic's page on this server."""
+    return f"/topics/{quote_address(id)}"
+
+
+def _explanation(quote: Quote) -> dict[str, Any]:
+    features = {name: round(value, 4) for name, value in quote.evidence.items()}
+    return {"features": features, "matched": list(quote.matched)}

@@ -1,8 +1,9 @@
-"""A topic classifier learned from the question variants: kernel ridge regression.
+"""Topic classifiers learned from the question variants: kernel ridge regression.
 
 Each training question is a row; its target is one at its topic and zero elsewhere. The kernel is
 the inner product of sublinear tf-idf over character 1- to 3-grams and words, plus ``DENSE`` times
-the inner product of the encoder's vectors. The kernel matrix is never made: it is applied, factor
+the inner product of the encoder's vectors. A second one reads ``PAIRS``: words and neighbouring
+words, in order, without vectors (ADR 0021). The kernel matrix is never made: it is applied, factor
 by factor, in conjugate gradients (Hestenes and Stiefel 1952), which take some thirty steps since
 the ridge bounds its condition. The solution is kept as weights, one row a feature: a score is a
 sum of rows, and the largest weights of a topic say what it was recognised by.
@@ -14,6 +15,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,10 +33,21 @@ TOLERANCE = 1e-3  # of the residual, relative to the targets: scores are then wi
 MOST_STEPS = 1000
 FOLDS = 2  # in which held-out questions are scored
 WORD = "w:"  # before the name of a word, which is not an n-gram
+# What a classifier reads of a question: n-grams and words, or words and neighbouring pairs.
+GRAMS, PAIRS = "grams", "pairs"
+BETWEEN = "|"  # the words of a pair; beside nothing, the end of the question
 
 _TINY = np.float32(1e-30)  # a column that is solved has nothing left to divide by
 
 Float = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Scores of questions that the classifier did not learn from, shape (held, classes)."""
+
+    scores: Float
+    by_words: Float  # the same without what their vectors say
 
 
 @dataclass(frozen=True)
@@ -52,21 +65,22 @@ class TopicClassifier:
     starts: np.ndarray  # int32 (features + 1,)
     places: np.ndarray  # int32
     values: np.ndarray  # float16
+    reads: str = GRAMS
 
-    def scores(self, segments: Segments, vector: Float) -> Float:
+    def scores(self, segments: Segments, vector: Float | None) -> Float:
         """Return a score for each class, shape (classes,): near 1 for the right one, near 0 else.
 
         Args:
             segments: the question, cut.
-            vector: the question's vector, shape (dim,), unit length.
+            vector: the question's vector, shape (dim,), unit length; None to go by words alone.
         """
-        rows, values = _tfidf(_features(segments), self.features, self.idf)
-        scores: Float = values @ self.weights[rows].astype(np.float32) + vector @ self.dense
-        return scores
+        rows, values = _tfidf(_features(segments, self.reads), self.features, self.idf)
+        scores: Float = values @ self.weights[rows].astype(np.float32)
+        return scores if vector is None else scores + vector @ self.dense
 
     def similarities(self, segments: Segments) -> Float:
         """Return the cosine of the tf-idf of a question with each training question's."""
-        rows, weights = _tfidf(_features(segments), self.features, self.idf)
+        rows, weights = _tfidf(_features(segments, self.reads), self.features, self.idf)
         spans = [slice(self.starts[row], self.starts[row + 1]) for row in rows]
         if not spans:
             return np.zeros(len(self.labels), np.float32)
@@ -90,7 +104,8 @@ def fit(
     vectors: Float,
     held: Sequence[int] = (),
     ridge: float = RIDGE,
-) -> tuple[TopicClassifier, Float]:
+    reads: str = GRAMS,
+) -> tuple[TopicClassifier, LeftOut]:
     """Return the classifier of all questions, and what others like it say of the held-out ones.
 
     Args:
@@ -99,13 +114,11 @@ def fit(
         vectors: their vectors, float32 (questions, dim), unit rows; zeros to do without.
         held: places of questions; each is scored by a classifier fitted without it and without
             every ``FOLDS``-th other.
-
-    Returns:
-        The classifier, and scores of shape (held, classes).
+        reads: ``GRAMS`` or ``PAIRS``.
     """
     from scipy.sparse import csr_array
 
-    counts = [_features(segments) for segments in questions]
+    counts = [_features(segments, reads) for segments in questions]
     features, idf = _vocabulary(counts)
     matrix = csr_array(_entries(counts, features, idf), (len(counts), len(features)))
     classes = tuple(sorted(set(labels)))
@@ -127,19 +140,22 @@ def fit(
         starts=by_feature.indptr.astype(np.int32),
         places=by_feature.indices.astype(np.int32),
         values=by_feature.data.astype(np.float16),
+        reads=reads,
     )
-    return classifier, _held_out(rows, targets, ridge, np.array(held, np.int64))
+    return classifier, _held_out(rows, vectors.shape[1], targets, ridge, np.array(held, np.int64))
 
 
-def _held_out(rows: _Rows, targets: Float, ridge: float, held: np.ndarray) -> Float:
-    """Return the scores of held-out questions, shape (held, classes)."""
-    scores = np.zeros((len(held), targets.shape[1]), np.float32)
+def _held_out(rows: _Rows, dim: int, targets: Float, ridge: float, held: np.ndarray) -> LeftOut:
+    scores, by_words = np.zeros((2, len(held), targets.shape[1]), np.float32)
     for fold in range(min(FOLDS, len(held))):
         left = held[fold::FOLDS]
         kept = np.setdiff1d(np.arange(len(targets)), left)
         known = rows[kept]
-        scores[fold::FOLDS] = rows[left].dot(known.sums(_solve(known, targets[kept], ridge)))
-    return scores
+        weights = known.sums(_solve(known, targets[kept], ridge))
+        scores[fold::FOLDS] = rows[left].dot(weights)
+        weights[0][-dim:] = 0  # of the vectors, which stand last
+        by_words[fold::FOLDS] = rows[left].dot(weights)
+    return LeftOut(scores, by_words)
 
 
 @dataclass(frozen=True)
@@ -189,9 +205,12 @@ def _solve(rows: _Rows, targets: Float, ridge: float) -> Float:
     return dual
 
 
-def _features(segments: Segments) -> Counter[str]:
-    words = (f"{WORD}{word}" for word, _ in segments.words)
-    return Counter((*segments.grams(LONGEST_GRAM), *words))
+def _features(segments: Segments, reads: str) -> Counter[str]:
+    words = [word for word, _ in segments.words]
+    if reads == PAIRS:
+        pairs = (f"{one}{BETWEEN}{next}" for one, next in pairwise(["", *words, ""]))
+        return Counter((*(f"{WORD}{word}" for word in words), *pairs))
+    return Counter((*segments.grams(LONGEST_GRAM), *(f"{WORD}{word}" for word in words)))
 
 
 def _vocabulary(counts: Sequence[Counter[str]]) -> tuple[dict[str, int], Float]:

@@ -7,8 +7,6 @@ phrases holds (docs/evaluation.md, "Danger").
 
 from __future__ import annotations
 
-import numpy as np
-
 from qa.classify import TopicClassifier
 from qa.corpus import NO_DANGER, Urgent
 from qa.message import Rules
@@ -18,8 +16,6 @@ from qa.segment import Segmenter
 LEAST = 0.2  # what the score of a danger must reach
 # A few characters are like much: only a high score counts there.
 SHORT, LEAST_SHORT = 8, 0.6
-
-_NOWHERE = np.zeros(1, np.float32)
 
 
 def danger(
@@ -47,5 +43,5 @@ def danger(
 
 
 def _scores(classifier: TopicClassifier, segmenter: Segmenter, text: str) -> dict[str, float]:
-    scores = classifier.scores(segmenter.segment(text), _NOWHERE)
+    scores = classifier.scores(segmenter.segment(text), None)
     return dict(zip(classifier.classes, map(float, scores), strict=True))

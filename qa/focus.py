@@ -24,11 +24,11 @@ MOST_WINDOWS = 4
 DEPTH = 5  # hits of a window that join the list
 ASKING = 3.0  # a window that does not ask counts for so much less
 SHORT, SHORTNESS = 12, 5.0  # one below so many characters too, in proportion
-PENALTY = 1.0  # for not being the message as a whole
+PENALTY = 1.25  # for not being the message as a whole
 ENOUGH = 1.0  # more, the surer the message as a whole is
 UNSURE, DOUBT = 0.5, 4.0  # a message less sure than this counts less itself
 
-SEPARATE = 0.6  # score from which two windows are two questions
+SEPARATE = 0.4  # score from which two windows are two questions
 APART = 2  # hits of one among which the first of another is not; so many of each come first
 
 _HAN = re.compile(f"[{HAN}]")

@@ -11,7 +11,7 @@ from itertools import combinations
 from qa.corpus import Reply, Urgent
 from qa.normalise import HAN, normalise
 
-# Where a phrase has "…": so many characters at most, none of them punctuation.
+# Where a phrase has "…": so many characters at most, none of them punctuation. "_" is a space.
 LONGEST_GAP = 4
 
 _HAN = re.compile(f"[{HAN}]")
@@ -34,6 +34,7 @@ _CLAUSE = re.compile(r"[，,、：:\s]+")
 MOST_CLAUSES = 4  # of a window, unless it is a whole sentence or the end of one
 MOST_WINDOWS = 32  # of a message, so that a line of commas costs no more than a story
 FEWEST_HAN = 3
+ASKING_HAN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,10 @@ class Rules:
             if pattern.fullmatch(bare):
                 return rule
         chinese = len(_HAN.findall(bare))
-        if chinese > 1 and chinese * 3 > len(bare) or chinese == len(bare) > 0:
+        # Beside an address or markup that was pasted, a few characters ask all there is to ask.
+        if chinese >= ASKING_HAN or chinese > 1 and chinese * 3 > len(bare):
+            return None
+        if chinese == len(bare) > 0:
             return None
         foreign = _reads_like_language(text)
         return self._by_kind.get("other-language" if foreign else "unreadable")
@@ -151,7 +155,9 @@ def sentence_spans(message: str) -> list[tuple[int, int]]:
 def _any(phrases: Iterable[str]) -> re.Pattern[str]:
     """Return a pattern of phrases, the longest first."""
     gap = rf"[^\W_]{{0,{LONGEST_GAP}}}"
-    written = sorted({normalise(phrase).text for phrase in phrases}, key=lambda p: (-len(p), p))
+    written = sorted(
+        {normalise(phrase.replace("_", " ")).text for phrase in phrases}, key=lambda p: (-len(p), p)
+    )
     return re.compile("|".join(gap.join(map(re.escape, _split(phrase))) for phrase in written))
 
 

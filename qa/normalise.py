@@ -90,15 +90,19 @@ def _simplifier() -> OpenCC:
     return OpenCC("t2s")
 
 
-def to_traditional(text: str) -> str:
-    """Return a text in traditional characters, word by word: what ``normalise`` undoes."""
-    traditional: str = _traditionaliser().convert(text)
+def to_traditional(text: str, standard: str = "s2t") -> str:
+    """Return a text in traditional characters, word by word: what ``normalise`` undoes.
+
+    Args:
+        standard: of OpenCC: "s2t", or "s2tw" for the characters that Taiwan prefers.
+    """
+    traditional: str = _traditionaliser(standard).convert(text)
     return traditional
 
 
-@lru_cache(maxsize=1)
-def _traditionaliser() -> OpenCC:
-    return OpenCC("s2t")
+@lru_cache(maxsize=2)
+def _traditionaliser(standard: str) -> OpenCC:
+    return OpenCC(standard)
 
 
 def _kept(characters: Sequence[str]) -> list[int]:

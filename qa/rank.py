@@ -19,10 +19,25 @@ Float = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 # What retrieval alone can say of a passage, then what the topic's questions add.
 RETRIEVAL_FEATURES = ("cosine", "bm25", "word_share", "gram_share")
-TOPIC_FEATURES = ("topic", "margin", "question_cosine", "question_grams")
+TOPIC_FEATURES = (
+    "topic",
+    "margin",
+    "wording",
+    "wording_margin",
+    "question_cosine",
+    "question_grams",
+)
 FEATURES = (*RETRIEVAL_FEATURES, *TOPIC_FEATURES)
 # What speaks for "none of them", whatever the candidate.
-QUESTION_FEATURES = ("off_topic", "unknown_words", "off_topic_cosine", "off_topic_grams")
+QUESTION_FEATURES = (
+    "off_topic",
+    "off_topic_wording",
+    "unknown_words",
+    "off_topic_cosine",
+    "off_topic_grams",
+)
+
+NEVER = 2.0  # a threshold that no confidence reaches
 
 # On the squares of weights, of features of unit spread: of no consequence for thousands of training
 # questions, enough to keep weights finite for hundreds.
@@ -197,7 +212,21 @@ DEFAULT_RANKER = Ranker(
 
 # What the shipped corpus teaches: for one with too few question variants to learn it from.
 DEFAULT_CHOICE = Choice(
-    weights=(4.94, 0.70, -0.16, 3.56, 12.3, -5.87, 7.41, 9.85),
-    none=(8.25, 6.17, 12.3, 12.6),
-    bias=1.49,
+    weights=(6.49, 0.69, 0.04, 2.80, 3.25, -4.31, 12.1, -1.70, 6.48, 4.18),
+    none=(4.83, 5.97, 6.01, 8.33, 9.00),
+    bias=2.87,
+)
+
+# The same two where the question has no vector (bench/by_words.py): evidence that only a vector
+# gives weighs nothing, and no confidence is enough to say that a passage answers.
+DEFAULT_WORD_RANKER = Ranker(
+    retrieval=Logistic((0.0, 9.15, 1.63, 1.25), -10.9),
+    topic=None,
+    answered=NEVER,
+    uncertain=0.046,
+)
+DEFAULT_WORD_CHOICE = Choice(
+    weights=(0.0, 2.39, 0.72, 2.51, -0.45, -3.15, 21.6, -4.60, 0.0, 11.8),
+    none=(7.65, 4.21, 5.84, 0.0, 13.9),
+    bias=4.04,
 )

@@ -40,7 +40,7 @@ def rebuild(
         known = _known(folder, segmenter, encoder)
         draft = index.build(guidance, segmenter, encoder, known, progress)
         progress("learn", 0, 1)
-        built = replace(draft, ranker=fit(draft))
+        built = replace(draft, ranker=fit(draft), word_ranker=fit(draft, by_words=True))
         saved = index.save(folder, built, segmenter, encoder)
     manifest = saved.manifest
     reused = len(set(saved.keys) & known.keys())

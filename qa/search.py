@@ -13,7 +13,7 @@ import numpy as np
 from qa.corpus import OFF_TOPIC, Passage
 from qa.index import Index
 from qa.index.build import HeldOut
-from qa.rank import FEATURES, QUESTION_FEATURES, TOPIC_FEATURES
+from qa.rank import FEATURES, QUESTION_FEATURES, TOPIC_FEATURES, Ranker
 from qa.segment import Segments
 
 Float = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
@@ -34,7 +34,7 @@ class Query:
     """The question as searched."""
 
     segments: Segments
-    vector: Float  # (dim,), unit length
+    vector: Float | None  # (dim,), unit length; None to search by words alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,11 @@ class Candidates:
 
 def search(index: Index, query: Query, k: int) -> list[Hit]:
     """Return at most k hits, one passage of each group, best first, ties by passage id."""
-    assert index.ranker is not None
+    ranker = index.ranker if query.vector is not None else index.word_ranker
+    assert ranker is not None
     candidates = gather(index, query, depth=max(DEPTH, k))
-    scores = index.ranker.probabilities(candidates.features, candidates.question)
-    shown = [index.passages[_shown(index, candidates, i)] for i in range(len(candidates))]
+    scores = ranker.probabilities(candidates.features, candidates.question)
+    shown = [index.passages[_shown(index, ranker, candidates, i)] for i in range(len(candidates))]
     order = sorted(range(len(candidates)), key=lambda i: (-scores[i], shown[i].id))[:k]
     return [Hit(shown[i], float(scores[i]), _named(candidates.features[i])) for i in order]
 
@@ -77,6 +78,8 @@ def gather(
 ) -> Candidates:
     """Return the candidates of a query and the evidence about them.
 
+    What only a vector can say is zero for all of them where the query has none.
+
     Args:
         held: the held-out question that the query is; its evidence is then what it would be if
             the index had never seen that question.
@@ -84,14 +87,19 @@ def gather(
     """
     topics, about = _question_evidence(index, query, held)
     sparse = index.sparse(query.segments)
-    chosen = {row for row, _ in index.nearest(query.vector, depth)} | _best(sparse.bm25, depth)
+    chosen = _best(sparse.bm25, depth)
+    if query.vector is not None:
+        chosen |= {row for row, _ in index.nearest(query.vector, depth)}
     likely = sorted(topics, key=lambda topic: (-topics[topic][0], topic))[:TOPIC_DEPTH]
     # A topic is judged as a whole, its lead included; a plain file by the passages found in it.
     likely += [index.passages[row].topic for row in chosen if index.passages[row].topic in topics]
     chosen |= {row for topic in likely for row in index.rows_of_topic[topic]}
     rows = sorted(chosen)
     lexical = (sparse.bm25[rows], sparse.word_share[rows], sparse.gram_share[rows])
-    evidence = np.stack([index.cosines(query.vector, rows), *lexical], axis=1, dtype=np.float64)
+    cosines: Float = np.zeros(len(rows), np.float32)
+    if query.vector is not None:
+        cosines = index.cosines(query.vector, rows)
+    evidence = np.stack([cosines, *lexical], axis=1, dtype=np.float64)
     groups: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
         groups.setdefault(index.passages[row].group, []).append(place)
@@ -114,16 +122,20 @@ def _question_evidence(
     index: Index, query: Query, held: HeldOut | None
 ) -> tuple[dict[str, tuple[float, ...]], tuple[float, ...]]:
     """Return the TOPIC_FEATURES of each topic that the classifier knows, and QUESTION_FEATURES."""
-    classifier = index.classifier
-    if classifier is None:
+    classifier, wording = index.classifier, index.wording
+    if classifier is None or wording is None:
         return {}, (0.0,) * len(QUESTION_FEATURES)
     if held is None:
         scores, place, row = classifier.scores(query.segments, query.vector), -1, -1
+        worded = wording.scores(query.segments, None)
     else:
-        scores, place, row = held.scores, held.place, held.row
-    known = dict(zip(classifier.classes, map(float, scores), strict=True))
-    off_topic = known.pop(OFF_TOPIC, 0.0)
-    nearest = index.nearest_questions(query.vector, QUESTION_DEPTH)
+        scores = held.word_scores if query.vector is None else held.scores
+        worded, place, row = held.wording, held.place, held.row
+    known, off_topic = _scored(classifier.classes, scores)
+    by_words, off_topic_wording = _scored(wording.classes, worded)
+    nearest = []
+    if query.vector is not None:
+        nearest = index.nearest_questions(query.vector, QUESTION_DEPTH)
     alike = _of_each(
         [(index.question_topics[i], cosine) for i, cosine in nearest if i != row], index
     )
@@ -133,18 +145,25 @@ def _question_evidence(
         [(classifier.classes[classifier.labels[i]], float(similar[i])) for i in most if i != place],
         index,
     )
-    first, second = [*sorted(known.values(), reverse=True), 0.0][:2]
     evidence: dict[str, tuple[float, ...]] = {
-        topic: (
-            score,
-            score - (second if score == first else first),
-            alike[topic],
-            written[topic],
-        )
-        for topic, score in known.items()
+        topic: (*pair, *by_words[topic], alike[topic], written[topic])
+        for topic, pair in known.items()
     }
     unknown = classifier.unknown_words(query.segments)
-    return evidence, (off_topic, unknown, alike[OFF_TOPIC], written[OFF_TOPIC])
+    nothing = (off_topic, off_topic_wording, unknown, alike[OFF_TOPIC], written[OFF_TOPIC])
+    return evidence, nothing
+
+
+def _scored(classes: Sequence[str], scores: Float) -> tuple[dict[str, tuple[float, float]], float]:
+    """Return each topic's score and its lead over the best other one, and "off topic"'s score."""
+    known = dict(zip(classes, map(float, scores), strict=True))
+    off_topic = known.pop(OFF_TOPIC, 0.0)
+    first, second = [*sorted(known.values(), reverse=True), 0.0][:2]
+    margins = {
+        topic: (score, score - (second if score == first else first))
+        for topic, score in known.items()
+    }
+    return margins, off_topic
 
 
 def _of_each(nearest: Sequence[tuple[str, float]], index: Index) -> dict[str, float]:
@@ -170,11 +189,10 @@ def _best(scores: Float, depth: int) -> set[int]:
     return {int(row) for row in order if scores[row] > 0}
 
 
-def _shown(index: Index, candidates: Candidates, group: int) -> int:
+def _shown(index: Index, ranker: Ranker, candidates: Candidates, group: int) -> int:
     """Return the row of the passage that is shown for a group: the nearest, or the lead."""
-    assert index.ranker is not None
     rows = candidates.rows[group]
-    logits = candidates.nearness[group] @ np.array(index.ranker.retrieval.weights)
+    logits = candidates.nearness[group] @ np.array(ranker.retrieval.weights)
     first = index.rows_of_topic[index.passages[rows[0]].topic][0]
     if rows[0] == first and not np.isnan(candidates.features[group]).any():
         logits[0] += LEAD_ADVANTAGE

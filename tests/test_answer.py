@@ -38,14 +38,27 @@ def test_k_outside_its_range_is_refused(k):
         Question.parse("调解", k, SETTINGS)
 
 
-@given(st.text(max_size=60))
-def test_a_parsed_question_can_always_be_written_as_utf8(raw):
+ODD = " \n\t\u3000\x00\x1b\x85\u0301\u200b\u202e\u2066\ufeff\ud800\udfff①Ａ說乾〇𠮷<{&"
+
+
+@given(st.text(st.one_of(st.characters(), st.sampled_from(ODD)), max_size=60), st.integers())
+def test_whatever_is_typed_is_refused_by_name_or_kept_as_it_can_be_read(raw, k):
     try:
-        question = Question.parse(raw, 3, SETTINGS)
-    except (QuestionEmpty, QuestionTooLong):
+        question = Question.parse(raw, k, SETTINGS)
+    except BadK:
+        assert not 1 <= k <= SETTINGS.max_k
         return
-    assert question.text.encode()
-    assert question.text.strip() == question.text
+    except QuestionTooLong:
+        assert len(raw) > SETTINGS.max_question_chars
+        return
+    except QuestionEmpty:
+        assert not any(character.isalnum() for character in raw)
+        return
+    assert 1 <= len(question.text) <= SETTINGS.max_question_chars
+    assert question.text.encode().decode() == question.text.strip() == question.text
+    rest = iter(raw)  # nothing is added, nothing is moved
+    assert all(character in rest for character in question.text)
+    assert Question.parse(question.text, k, SETTINGS) == question
 
 
 def test_an_answered_question_quotes_the_passage_as_it_stands(small_engine, corpus_folder):
@@ -121,7 +134,7 @@ def test_json_has_the_fields_of_the_contract(small_engine):
     data = to_json(ask(small_engine, "链接能不能点"))
     assert list(data) == [
         "question", "status", "confidence", "passages", "related", "contacts", "urgent", "reply",
-        "understood", "parts", "index", "notice",
+        "understood", "parts", "limited", "index", "notice",
     ]  # fmt: skip
     assert list(data["passages"][0]) == [
         "rank", "score", "topic", "id", "title", "heading", "text", "highlights", "sources",
@@ -237,7 +250,7 @@ def test_nothing_is_understood_otherwise_where_there_is_danger(engine):
         (question, topic)
         for topic, questions in {
             "reply": ["几天内要回电话", "三天不回会怎样"],
-            "fake": ["链接能不能点", "让我扫码下载软件"],
+            "fake": ["链接能不能点", "点了链接怎么补救"],
             "credit": ["征信上的逾期能删掉吗", "花钱修复征信靠谱吗"],
         }.items()
         for question in questions

@@ -3,10 +3,18 @@
 import sys
 
 import numpy as np
+import pytest
 
 from qa import calibrate, index
 from qa.corpus import OFF_TOPIC, read
-from qa.rank import DEFAULT_CHOICE, DEFAULT_RANKER, FEATURES, QUESTION_FEATURES
+from qa.rank import (
+    DEFAULT_CHOICE,
+    DEFAULT_RANKER,
+    DEFAULT_WORD_CHOICE,
+    DEFAULT_WORD_RANKER,
+    FEATURES,
+    QUESTION_FEATURES,
+)
 
 
 def build(corpus_folder, segmenter, encoder):
@@ -64,7 +72,9 @@ def test_off_topic_questions_are_learned_as_a_class(corpus_folder, segmenter, en
 
 def test_without_question_variants_the_default_serves(tmp_path, segmenter, encoder):
     (tmp_path / "a.txt").write_text("征信记录不会删除。", "utf-8")
-    assert calibrate.fit(build(tmp_path, segmenter, encoder)) is DEFAULT_RANKER
+    built = build(tmp_path, segmenter, encoder)
+    assert calibrate.fit(built) is DEFAULT_RANKER
+    assert calibrate.fit(built, by_words=True) is DEFAULT_WORD_RANKER
 
 
 def test_the_ranker_has_the_correction_and_the_thresholds_that_were_chosen(
@@ -93,6 +103,29 @@ def test_a_training_question_is_judged_among_the_topics_that_are_known(
 def test_too_few_questions_to_learn_from_leave_the_shipped_weights(
     corpus_folder, segmenter, encoder
 ):
-    ranker = calibrate.fit(build(corpus_folder, segmenter, encoder))
+    built = build(corpus_folder, segmenter, encoder)
+    ranker = calibrate.fit(built)
     assert ranker.retrieval == DEFAULT_RANKER.retrieval
     assert ranker.topic.weights == DEFAULT_CHOICE.weights
+    by_words = calibrate.fit(built, by_words=True)
+    assert by_words.retrieval == DEFAULT_WORD_RANKER.retrieval
+    assert by_words.topic.weights == DEFAULT_WORD_CHOICE.weights
+
+
+@pytest.mark.parametrize("fewest", [0, 200], ids=["learned", "default"])
+def test_by_words_no_vector_counts_and_nothing_is_said_to_answer(
+    corpus_folder, segmenter, encoder, monkeypatch, fewest
+):
+    monkeypatch.setattr(calibrate, "FEWEST_QUESTIONS", fewest)
+    ranker = calibrate.fit(build(corpus_folder, segmenter, encoder), by_words=True)
+    for name, weight in zip(FEATURES, ranker.topic.weights, strict=True):
+        assert (weight == 0) == name.endswith("cosine"), name
+    for name, weight in zip(QUESTION_FEATURES, ranker.topic.none, strict=True):
+        assert weight == 0 or not name.endswith("cosine"), name
+    assert ranker.retrieval.weights[FEATURES.index("cosine")] == 0
+    assert ranker.status(1.0) == "uncertain"
+    assert ranker.uncertain == calibrate.UNCERTAIN
+    assert (ranker.topic.slope, ranker.topic.offset) == (
+        calibrate.WORD_SLOPE,
+        calibrate.WORD_OFFSET,
+    )

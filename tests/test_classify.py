@@ -1,5 +1,7 @@
 """The topic classifier: worked by hand, fitted without held-out questions, the same every time."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -48,7 +50,8 @@ def test_two_equal_questions_worked_by_hand(segmenter, ones):
         twice, ["a", "b"], np.zeros((2, 4), np.float32), held=[0, 1], ridge=1.0
     )
     # Without the first, the second weighs 1 / (1 + 1): it says b, half sure.
-    np.testing.assert_allclose(left_out, [[0, 1 / 2], [1 / 2, 0]], atol=1e-6)
+    np.testing.assert_allclose(left_out.scores, [[0, 1 / 2], [1 / 2, 0]], atol=1e-6)
+    np.testing.assert_array_equal(left_out.by_words, left_out.scores)
     # 花 is one of four equal features (花, 呗, 花呗, the word): each weighs 1/2 · (2/3 − 1/3).
     np.testing.assert_allclose(classifier.weights, np.full((4, 2), 1 / 6), atol=1e-3)
     scores = classifier.scores(segmenter.segment("花"), NOWHERE)
@@ -61,9 +64,10 @@ def test_vectors_alone_worked_by_hand(segmenter, ones):
     vectors = np.array([[1, 0], [0, 1]], np.float32)
     classifier, left_out = fit(apart, ["a", "b"], vectors, held=[0, 1], ridge=1.0)
     assert classifier.features == {}
-    np.testing.assert_allclose(left_out, np.zeros((2, 2)), atol=1e-6)
+    np.testing.assert_allclose(left_out.scores, np.zeros((2, 2)), atol=1e-6)
     scores = classifier.scores(segmenter.segment("花"), np.array([0.6, 0.8], np.float32))
     np.testing.assert_allclose(scores, [0.3, 0.4], rtol=1e-6)
+    assert classifier.scores(segmenter.segment("花"), None).tolist() == [0, 0]
 
 
 @pytest.fixture
@@ -180,8 +184,9 @@ def test_a_larger_ridge_makes_scores_smaller(questions, vectors):
 def test_held_out_scores_equal_refitting_without_the_fold(questions, vectors, monkeypatch, folds):
     monkeypatch.setattr(classify, "FOLDS", folds)
     held = [7, 0, 4, 2]
-    whole, scores = fit(questions, LABELS, vectors, held)
-    assert (scores.shape, scores.dtype) == ((4, 3), np.float32)
+    whole, left_out = fit(questions, LABELS, vectors, held)
+    for scores in (left_out.scores, left_out.by_words):
+        assert (scores.shape, scores.dtype) == ((4, 3), np.float32)
     # The features and their idf stay those of all questions; the rest is fitted anew.
     monkeypatch.setattr(classify, "_vocabulary", lambda _: (whole.features, whole.idf))
     for place, question in enumerate(held):
@@ -190,10 +195,14 @@ def test_held_out_scores_equal_refitting_without_the_fold(questions, vectors, mo
         again, none = fit(
             [questions[i] for i in others], [LABELS[i] for i in others], vectors[others]
         )
-        assert none.shape == (0, 3)
+        assert none.scores.shape == none.by_words.shape == (0, 3)
         assert again.classes == whole.classes == ("credit", "fake", "reply")
-        expected = again.scores(questions[question], vectors[question])
-        np.testing.assert_allclose(scores[place], expected, atol=3e-3)  # weights are float16
+        for vector, scores in (
+            (vectors[question], left_out.scores),
+            (None, left_out.by_words),
+        ):
+            expected = again.scores(questions[question], vector)
+            np.testing.assert_allclose(scores[place], expected, atol=3e-3)  # weights are float16
 
 
 def test_a_training_question_scores_its_own_class_highest(questions, vectors):
@@ -207,7 +216,8 @@ def test_fitting_twice_gives_the_same_scores_bit_for_bit(questions, vectors):
     held = range(len(questions))
     first, first_scores = fit(questions, LABELS, vectors, held)
     second, second_scores = fit(questions, LABELS, vectors, held)
-    assert first_scores.tobytes() == second_scores.tobytes()
+    assert first_scores.scores.tobytes() == second_scores.scores.tobytes()
+    assert first_scores.by_words.tobytes() == second_scores.by_words.tobytes()
     for segments, vector in zip(questions, vectors, strict=True):
         scores = first.scores(segments, vector)
         assert scores.tobytes() == first.scores(segments, vector).tobytes()
@@ -243,3 +253,20 @@ def test_scores_have_one_column_per_class(questions, vectors):
     assert (classifier.weights.dtype, classifier.values.dtype) == (np.float16, np.float16)
     assert len(classifier.starts) == len(classifier.features) + 1
     assert classifier.starts[-1] == len(classifier.places) == len(classifier.values)
+
+
+def test_pairs_are_of_neighbouring_words_in_order(segmenter):
+    cut = segmenter.segment("几天内要回电话")
+    words = [word for word, _ in cut.words]
+    assert len(words) > 2
+    classifier, _ = fit([cut] * 2, ["a", "b"], np.zeros((2, 1), np.float32), reads=classify.PAIRS)
+    pairs = {f"{one}|{next}" for one, next in pairwise(["", *words, ""])}
+    assert set(classifier.features) == {f"w:{word}" for word in words} | pairs
+
+
+def test_the_order_of_words_counts_in_pairs_alone(segmenter):
+    texts = ["电话要回", "电话要回", "要回电话", "要回电话"]
+    cut, nowhere = [segmenter.segment(text) for text in texts], np.zeros((4, 1), np.float32)
+    classifier, _ = fit(cut, ["a", "a", "b", "b"], nowhere, reads=classify.PAIRS)
+    scores = classifier.scores(cut[0], nowhere[0])
+    assert scores[0] > scores[1]

@@ -182,3 +182,27 @@ def test_without_rules_nothing_is_urgent(engine):
 def test_a_corpus_without_examples_has_no_classifier(corpus_folder, segmenter, encoder):
     corpus = replace(read(corpus_folder), examples=())
     assert build(corpus, segmenter, encoder, {}, lambda *_: None).danger is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("I want to kill myself because of this debt", "self-harm"),
+        ("suicide", "self-harm"),
+        ("they threatened to kill my family tonight", "threat"),
+        ("催收说要让我死全家", "threat"),
+        ("催收威胁要我死", "threat"),
+        ("催收逼得我想死", "self-harm"),
+        ("救救我", "self-harm"),
+        ("我妈说这是她的救命钱，能不能不还", None),
+        ("is this message real", None),
+    ],
+)
+def test_danger_that_was_once_missed_or_mistaken(engine, text, expected):
+    assert kind(engine, text) == expected
+
+
+def test_a_bare_cry_for_help_gets_the_numbers(engine):
+    answer = ask(engine, "救命")
+    assert answer.reply.kind == "help"
+    assert all(number in answer.reply.says for number in ("110", "120", "12356"))

@@ -30,3 +30,12 @@ def test_nothing_is_marked_where_nothing_is_near(marked):
 
 def test_a_text_without_a_sentence_has_no_mark(marked):
     assert marked("链接", "- ") == []
+
+
+def test_without_a_vector_the_words_decide_and_nothing_is_encoded(segmenter, encoder):
+    highlighter = Highlighter(segmenter, encoder)
+    query = Query(segmenter.segment("征信记录能删除吗"), None)
+    spans = highlighter.spans(query, TEXT)
+    assert [TEXT[start:end] for start, end in spans] == ["征信记录不会删除。"]
+    assert highlighter.spans(Query(segmenter.segment("zzz"), None), TEXT) == ()
+    assert encoder.encoded == []

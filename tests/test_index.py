@@ -84,20 +84,21 @@ def test_a_loaded_build_equals_the_one_that_was_saved(index_folder, segmenter, e
     second = index.load(index_folder, segmenter, encoder)
     assert first.passages == second.passages
     assert first.ranker == second.ranker
+    assert first.word_ranker == second.word_ranker != first.ranker
     assert first.manifest == second.manifest
     assert first.known_vectors().keys() == second.known_vectors().keys()
 
 
-def test_a_build_has_its_rules_its_vocabulary_and_both_classifiers(index_folder):
+def test_a_build_has_its_rules_its_vocabulary_and_its_classifiers(index_folder):
     build = build_folder(index_folder)
     names = {path.relative_to(build).as_posix() for path in build.rglob("*") if path.is_file()}
     arrays = {"idf", "weights", "dense", "labels", "starts", "places", "values"}
     assert {"urgent.jsonl", "replies.jsonl", "vocabulary.json"} <= names
-    for folder in ("classifier", "danger"):
+    for folder in ("classifier", "wording", "danger"):
         inside = {name for name in names if name.startswith(f"{folder}/")}
         assert inside == {f"{folder}/{name}.npy" for name in arrays} | {f"{folder}/names.json"}
     manifest = json.loads((build / MANIFEST).read_text("utf-8"))
-    assert manifest["format"] == 2
+    assert manifest["format"] == 3
     assert set(manifest["files"]) == names - {MANIFEST}
 
 
@@ -285,6 +286,7 @@ def test_documents_without_question_variants_have_no_class(corpus_folder, segmen
     (corpus_folder / "guidance/c1/plain.md").write_text("# 标题\n\n一段话。", "utf-8")
     built = index.build(read(corpus_folder), segmenter, encoder, {}, silent)
     assert set(built.classifier.classes) == {"reply", "fake", "credit", "off-topic"}
+    assert built.wording.classes == built.classifier.classes
 
 
 def test_an_unchanged_rebuild_leaves_the_build_in_service_alone(

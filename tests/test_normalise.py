@@ -1,9 +1,10 @@
 """The normal form, and the exact way back to the text as typed."""
 
 import time
+import unicodedata
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -93,6 +94,19 @@ def test_every_character_comes_from_exactly_its_span(text):
         came = "".join(found.text[i] for i in here)
         assert normalise(text[start:end]).text == came.strip()
     assert normalise(text[end:]).text == ""
+
+
+@given(ANY_TEXT, ANY_TEXT)
+@hypothesis_settings(deadline=None)
+def test_what_stands_before_a_line_only_moves_its_places(before, line):
+    """Of a line the same is kept, from the same places, whatever the line before it holds."""
+    assume(not line or not unicodedata.combining(line[0]))
+    alone, together = normalise(line), normalise(f"{before}\n{line}")
+    begin = len(before) + 1
+    here = [i for i, start in enumerate(together.starts) if start >= begin]
+    assert "".join(together.text[i] for i in here) == alone.text
+    assert [together.starts[i] - begin for i in here] == list(alone.starts)
+    assert [together.ends[i] - begin for i in here] == list(alone.ends)
 
 
 @given(ANY_TEXT)

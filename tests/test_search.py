@@ -4,7 +4,7 @@ from qa.answer import Engine
 from qa.corpus import read
 from qa.index import build, load
 from qa.index.build import HeldOut
-from qa.rank import FEATURES, QUESTION_FEATURES, RETRIEVAL_FEATURES
+from qa.rank import FEATURES, QUESTION_FEATURES, RETRIEVAL_FEATURES, TOPIC_FEATURES
 from qa.rebuild import rebuild
 from qa.search import Query, gather, search
 
@@ -108,11 +108,12 @@ def test_what_speaks_for_none_of_them_is_gathered_once_a_question(small_engine):
 def test_a_topic_s_evidence_is_highest_for_its_own_question(small_engine):
     found = gather(small_engine.index, query(small_engine, "链接能不能点"))
     names = topics(small_engine.index, found)
-    for name in ("topic", "margin", "question_cosine", "question_grams"):
+    for name in TOPIC_FEATURES:
         column = found.features[:, FEATURES.index(name)]
         assert names[int(column.argmax())] == "fake"
-    margins = dict(zip(names, found.features[:, FEATURES.index("margin")], strict=True))
-    assert margins["fake"] > 0 > max(margins["reply"], margins["credit"])
+    for name in ("margin", "wording_margin"):
+        margins = dict(zip(names, found.features[:, FEATURES.index(name)], strict=True))
+        assert margins["fake"] > 0 > max(margins["reply"], margins["credit"])
 
 
 def test_a_training_question_is_no_neighbour_of_its_own(corpus_folder, segmenter, encoder):

@@ -36,6 +36,7 @@ class Document:
     sources: tuple[str, ...]
     reviewed: str | None
     related: tuple[str, ...]  # ids of documents
+    often: bool  # among the questions that the start page lists
     passages: tuple[Passage, ...]  # in the file's order; the first is the direct answer
     path: str  # below the corpus folder, with forward slashes
     lines: dict[str, int]  # front matter key -> 1-based line

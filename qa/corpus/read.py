@@ -61,6 +61,7 @@ _WRONG_VALUE = {
     "string_type": "应是文字",
     "string_too_short": "是空的",
     "list_type": "应是列表",
+    "bool_type": "应是 true 或 false",
     "date_type": "应是日期，例如 2026-11-24",
     "string_pattern_mismatch": "只能有文字、数字、- 和 _",
 }
@@ -95,6 +96,7 @@ class FrontMatter(BaseModel):
     sources: list[Text] = []
     reviewed: datetime.date | None = None
     related: list[Text] = []
+    often: bool = False
 
 
 class UrgentRule(BaseModel):
@@ -296,6 +298,7 @@ def _document(file: _File, folder: Path) -> Document:
         sources=tuple(head.sources) if head else (),
         reviewed=head.reviewed.isoformat() if head and head.reviewed else None,
         related=tuple(head.related) if head else (),
+        often=head is not None and head.often,
         passages=(),
         path=file.path,
         lines=lines,

@@ -59,6 +59,7 @@ def _documents(texts: Sequence[Text]) -> tuple[Document, ...]:
             sources=(),
             reviewed=None,
             related=(),
+            often=False,
             passages=(
                 Passage(text.id, text.id, text.id, text.title, "", text.text, (), None, text.line),
             ),

@@ -46,6 +46,7 @@ class Systems:
         A title is part of its passages: where there are no variants, passages are enough.
         """
         index = self.engine.index
+        assert query.vector is not None
         nearest = index.nearest(query.vector, NEAREST)
         pairs = [(cosine, index.passages[row].topic) for row, cosine in nearest]
         if index.manifest.questions:

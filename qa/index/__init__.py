@@ -3,7 +3,17 @@
 The only importer of faiss and bm25s, and the only place that knows rows.
 """
 
-from qa.index.build import Index, Manifest, Topic, build
+from qa.index.build import Index, Manifest, Topic, build, searched_text
 from qa.index.store import current, load, locked, save
 
-__all__ = ["Index", "Manifest", "Topic", "build", "current", "load", "locked", "save"]
+__all__ = [
+    "Index",
+    "Manifest",
+    "Topic",
+    "build",
+    "current",
+    "load",
+    "locked",
+    "save",
+    "searched_text",
+]

@@ -23,7 +23,7 @@ from qa.repair import Vocabulary
 from qa.segment import Segmenter, Segments
 
 # Raised when a file of a build changes its meaning; an older build is then refused by name.
-FORMAT = 2
+FORMAT = 3
 METRIC = "inner_product"
 LONGEST_GRAM = 2
 QUESTION = "?"  # before a question's text in its key: it may be encoded otherwise than a passage
@@ -33,7 +33,8 @@ WORD_WEIGHT = np.float32(0.25)
 # Chosen on messages written for it (docs/evaluation.md, "Danger").
 DANGER_RIDGE = 1.0
 CALM_EVERY = 2  # of the questions that speak of no danger: all of them would drown the examples
-# Enough questions for thirteen weights, few enough for a rebuild of seconds.
+WORDING_RIDGE = 1.0  # chosen on held-out variants (docs/evaluation.md, "Ranker")
+# Enough questions for sixteen weights, few enough for a rebuild of seconds.
 MOST_HELD_OUT = 2500
 
 # One question is too little to share out among threads: waking them costs more than the search.
@@ -75,6 +76,7 @@ class Topic:
     title: str
     chapter: str  # the chapter's title, or ""
     related: tuple[str, ...]
+    often: bool  # asked often: listed on the start page
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,9 @@ class HeldOut:
     segments: Segments
     vector: Float  # (dim,)
     label: str  # a topic's id, or OFF_TOPIC
-    scores: Float  # (classes,)
+    scores: Float  # (classes,), of the classifier of topics
+    word_scores: Float  # (classes,), by a classifier that was not told the vector either
+    wording: Float  # (classes,), of the classifier of wording
     place: int  # among the classifier's questions
     row: int  # among the index's questions
 
@@ -119,8 +123,10 @@ class Index:
     words: bm25s.BM25
     grams: bm25s.BM25
     classifier: TopicClassifier | None
+    wording: TopicClassifier | None  # of the same classes; reads words and pairs of them alone
     danger: TopicClassifier | None  # tells dangers from none; None where there are no examples
     ranker: Ranker | None = None  # None only between build and fit
+    word_ranker: Ranker | None = None  # of questions without a vector; None where none are asked
     held_out: tuple[HeldOut, ...] = field(default=(), repr=False)  # not saved
 
     def __len__(self) -> int:
@@ -204,7 +210,9 @@ def build(
     for i, text in enumerate(shown):
         cut.append(segmenter.segment(text))
         progress("segment", i + 1, len(shown))
-    classifier, held_out = _classifier(corpus, segmenter, encoder, question_vectors, asked)
+    classifier, wording, held_out = _classifiers(
+        corpus, segmenter, encoder, question_vectors, asked
+    )
     titles = {chapter.id: chapter.title for chapter in corpus.chapters}
     ids = {document.id for document in corpus.documents}
     manifest = Manifest(
@@ -222,7 +230,13 @@ def build(
         manifest=manifest,
         passages=passages,
         topics=tuple(
-            Topic(d.id, d.title, titles.get(d.chapter, ""), tuple(r for r in d.related if r in ids))
+            Topic(
+                d.id,
+                d.title,
+                titles.get(d.chapter, ""),
+                tuple(r for r in d.related if r in ids),
+                d.often,
+            )
             for d in corpus.documents
         ),
         contacts=tuple(contact for contact in corpus.contacts if contact.shown),
@@ -244,6 +258,7 @@ def build(
         words=bm25(segments.terms for segments in cut),
         grams=bm25(segments.grams(LONGEST_GRAM) for segments in cut),
         classifier=classifier,
+        wording=wording,
         danger=_danger_classifier(corpus, segmenter),
         held_out=held_out,
     )
@@ -254,30 +269,40 @@ def searched_text(passage: Passage) -> str:
     return "\n".join(part for part in (passage.title, passage.heading, passage.text) if part)
 
 
-def _classifier(
+def _classifiers(
     corpus: Corpus,
     segmenter: Segmenter,
     encoder: Encoder,
     vectors: Float,
     asked: Sequence[tuple[str, str]],
-) -> tuple[TopicClassifier | None, tuple[HeldOut, ...]]:
-    """Fit the classifier on titles, question variants and off-topic questions, if there are any.
+) -> tuple[TopicClassifier | None, TopicClassifier | None, tuple[HeldOut, ...]]:
+    """Fit both classifiers on titles, question variants and off-topic questions, if there are any.
+
+    The second knows no vectors: the encoder was trained on most variants, and beside its vectors,
+    too near there, the words of a question weigh less than they should (ADR 0021).
 
     Documents without variants take no part: a class learned from a title alone would crowd out
     what retrieval finds in them.
     """
     if not _learns(corpus):
-        return None, ()
+        return None, None, ()
     learned = {document.id for document in corpus.documents if document.questions} | {OFF_TOPIC}
     rows = [row for row, (_, topic) in enumerate(asked) if topic in learned]
     texts, labels = zip(*(asked[row] for row in rows), strict=True)
     segments = [segmenter.question(text) for text in texts]
     held = _unseen(texts, labels, encoder)
     held = held[:: max(1, -(-len(held) // MOST_HELD_OUT))]
-    classifier, scores = classify.fit(segments, labels, vectors[rows], held)
-    return classifier, tuple(
-        HeldOut(segments[i], vectors[rows[i]], labels[i], scored, i, rows[i])
-        for i, scored in zip(held, scores, strict=True)
+    classifier, left_out = classify.fit(segments, labels, vectors[rows], held)
+    nowhere = np.zeros((len(rows), 1), np.float32)
+    wording, worded = classify.fit(segments, labels, nowhere, held, WORDING_RIDGE, classify.PAIRS)
+    scores = zip(left_out.scores, left_out.by_words, worded.scores, strict=True)
+    return (
+        classifier,
+        wording,
+        tuple(
+            HeldOut(segments[i], vectors[rows[i]], labels[i], *scored, i, rows[i])
+            for i, scored in zip(held, scores, strict=True)
+        ),
     )
 
 

@@ -147,6 +147,7 @@ def load_build(build: Path, segmenter: Segmenter, encoder: Encoder) -> Index:
 def _write(build: Path, index: Index) -> str:
     """Write every file of a build, the manifest last; return the build's name."""
     assert index.ranker is not None
+    assert index.word_ranker is not None
     _write_lines(build / "passages.jsonl", (asdict(passage) for passage in index.passages))
     _write_lines(build / "topics.jsonl", (asdict(topic) for topic in index.topics))
     _write_lines(build / "contacts.jsonl", (asdict(contact) for contact in index.contacts))
@@ -156,12 +157,14 @@ def _write(build: Path, index: Index) -> str:
     (build / "vocabulary.json").write_text(vocabulary, "utf-8")
     (build / "questions.txt").write_text("\n".join(index.question_topics), "utf-8")
     (build / "keys.txt").write_text("\n".join(index.keys), "utf-8")
-    (build / "ranker.json").write_text(json.dumps(index.ranker.to_json(), indent=1), "utf-8")
+    for name, ranker in (("ranker", index.ranker), ("word-ranker", index.word_ranker)):
+        (build / f"{name}.json").write_text(json.dumps(ranker.to_json(), indent=1), "utf-8")
     _write_vectors(build / "vectors.faiss", index.vectors)
     _write_vectors(build / "questions.faiss", index.question_vectors)
     index.words.save(build / "words", show_progress=False)
     index.grams.save(build / "grams", show_progress=False)
-    for name, classifier in (("classifier", index.classifier), ("danger", index.danger)):
+    for name in _CLASSIFIERS:
+        classifier = getattr(index, name)
         if classifier is not None:
             _write_classifier(build / name, classifier)
     files = sorted(path for path in build.rglob("*") if path.is_file())
@@ -181,9 +184,8 @@ def _read(build: Path, manifest: Manifest) -> Index:
         Topic(**{**data, "related": tuple(data["related"])})
         for data in _read_lines(build / "topics.jsonl")
     )
-    classifier, danger = (
-        _read_classifier(folder) if folder.is_dir() else None
-        for folder in (build / "classifier", build / "danger")
+    classifier, wording, danger = (
+        _read_classifier(build / name) if (build / name).is_dir() else None for name in _CLASSIFIERS
     )
     return Index(
         manifest=manifest,
@@ -203,11 +205,14 @@ def _read(build: Path, manifest: Manifest) -> Index:
         words=bm25s.BM25.load(build / "words", load_vocab=True, mmap=True),
         grams=bm25s.BM25.load(build / "grams", load_vocab=True, mmap=True),
         classifier=classifier,
+        wording=wording,
         danger=danger,
-        ranker=Ranker.from_json(json.loads((build / "ranker.json").read_text("utf-8"))),
+        ranker=_read_ranker(build / "ranker.json"),
+        word_ranker=_read_ranker(build / "word-ranker.json"),
     )
 
 
+_CLASSIFIERS = ("classifier", "wording", "danger")
 _ARRAYS = ("idf", "weights", "dense", "labels", "starts", "places", "values")
 
 
@@ -215,7 +220,11 @@ def _write_classifier(folder: Path, classifier: TopicClassifier) -> None:
     folder.mkdir()
     for name in _ARRAYS:
         np.save(folder / f"{name}.npy", getattr(classifier, name), allow_pickle=False)
-    names = {"classes": classifier.classes, "features": list(classifier.features)}
+    names = {
+        "classes": classifier.classes,
+        "features": list(classifier.features),
+        "reads": classifier.reads,
+    }
     (folder / "names.json").write_text(json.dumps(names, ensure_ascii=False), "utf-8")
 
 
@@ -225,7 +234,13 @@ def _read_classifier(folder: Path) -> TopicClassifier:
         name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _ARRAYS
     }
     features = {name: i for i, name in enumerate(names["features"])}
-    return TopicClassifier(classes=tuple(names["classes"]), features=features, **arrays)
+    return TopicClassifier(
+        classes=tuple(names["classes"]), features=features, reads=names["reads"], **arrays
+    )
+
+
+def _read_ranker(path: Path) -> Ranker:
+    return Ranker.from_json(json.loads(path.read_text("utf-8")))
 
 
 def _passage(data: dict[str, Any]) -> Passage:
