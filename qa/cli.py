@@ -17,6 +17,8 @@ from qa import __version__
 from qa.errors import CorpusInvalid, QAError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from qa.answer import Engine
     from qa.settings import Settings
 
@@ -217,6 +219,35 @@ def info(as_json: bool, **flags: Any) -> None:
         show_info(report)
     if not report["healthy"]:
         raise click.exceptions.Exit(1)
+
+
+@cli.command()
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
+    help="从哪一天算起（默认：全部）。",
+)
+@click.option("--feedback", help="反馈数据库的地址（默认：本机文件）。")
+@_JSON
+def report(since: datetime | None, as_json: bool, **flags: Any) -> None:
+    """显示哪些主题帮助最少、各章有多少问题没有答上；里面没有任何问题的文字。"""
+    from qa.feedback import OFF, Feedback, nothing
+
+    address = _settings(flags).feedback
+    day = since.date() if since else None
+    feedback = Feedback.open(address, make=False)
+    found = feedback.report(day) if feedback else nothing(day)
+    if as_json:
+        _print_json(found.to_json())
+    elif address == OFF:
+        click.echo("反馈是关着的（QA_FEEDBACK=off），什么都没有记。")
+    elif found.empty:
+        click.echo("这段时间还没有反馈，也没有人提问。")
+    else:
+        from qa.terminal import show_report
+
+        show_report(found)
 
 
 @cli.command()

@@ -11,12 +11,13 @@ from rich.progress import Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from qa.answer import NOTICE, Answer, Quote, how_many, nth
+from qa.answer import NOTICE, Answer, Quote, chinese_count, chinese_place
 from qa.corpus import Contact
 
 if TYPE_CHECKING:
     from qa.evaluate import Evaluation, Scores
     from qa.evaluate.metrics import Estimate
+    from qa.feedback import Report, Verdicts
 
 _STATUS = {
     "answered": ("已找到依据", "green"),
@@ -44,9 +45,11 @@ def show_answer(answer: Answer) -> None:
     for quote in answer.leads:
         _show_quote(console, quote)
     if answer.parts:
-        console.print(Text(f"\n{how_many(answer.parts)}", style="bold"))
+        asked = chinese_count(len(answer.parts))
+        console.print(Text(f"\n您问了{asked}件事", style="bold"))
     for number, (part, given) in enumerate(answer.by_part, 1):
-        console.print(Text(f"\n{nth(number, part)}", style="bold"))
+        over = f"\n第{chinese_place(number)}问：“{part}”"
+        console.print(Text(over, style="bold"))
         if given:
             _show_quote(console, given, before="")
         else:
@@ -193,6 +196,70 @@ def _estimate(estimate: Estimate, scale: float = 1, form: str = ".3f") -> Text:
         for number in (estimate.value, estimate.low, estimate.high)
     )
     return Text(f"{value}\n{low}–{high}".replace("\n0.", "\n.").replace("–0.", "–."))
+
+
+def show_report(report: Report) -> None:
+    """Print which topics help least, and how the questions of each chapter were met."""
+    console = Console(highlight=False, soft_wrap=True)
+    if report.topics:
+        console.print(_topics_table(report))
+        console.print(
+            Text(
+                "95% 区间上限低的在前，即最能肯定帮助少的；比例相同时，反馈多的在前。",
+                style="dim",
+            )
+        )
+    console.print(_chapters_table(report))
+    answers = report.total.answers
+    console.print(
+        Text(
+            "不答最多的章在前；不答的问题按最接近的主题归章。"
+            f"危急信息 {answers['urgent']} 条、没有提问的信息 {answers['reply']} 条不算问题。",
+            style="dim",
+        )
+    )
+
+
+def _topics_table(report: Report) -> Table:
+    table = _table("各主题的反馈", "主题", "反馈", "有帮助", "95% 区间")
+    table.add_column("说得最多的原因", overflow="fold")
+    for topic, said in report.topics.items():
+        low, high = said.interval
+        table.add_row(
+            topic or "（没有给出指引）",
+            str(said.count),
+            _share(said.helpful, said.count),
+            f"{low:.0%}–{high:.0%}",
+            _commonest(said),
+        )
+    return table
+
+
+def _chapters_table(report: Report) -> Table:
+    from qa.evaluate.labels import STATUSES
+
+    table = _table("各章的问题", "章", "问题", *STATUSES.values(), "有帮助")
+    for title, chapter in [*report.chapters.items(), ("合计", report.total)]:
+        table.add_row(
+            title or "（不在任何章）",
+            str(chapter.questions),
+            *(_share(chapter.answers[status], chapter.questions) for status in STATUSES),
+            _share(chapter.verdicts.helpful, chapter.verdicts.count),
+        )
+    return table
+
+
+def _commonest(said: Verdicts) -> str:
+    """Return the reason that was given most, and how often; the first where several were."""
+    from qa.feedback import REASONS  # and with it SQLAlchemy, which an answer does not need
+
+    for code, times in said.reasons.items():
+        return f"{REASONS.get(code, code)} {times}"
+    return ""
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.0%}" if whole else "–"
 
 
 def show_info(report: dict[str, Any]) -> None:

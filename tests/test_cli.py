@@ -12,7 +12,7 @@ import pytest
 from qa.cli import cli
 from qa.paths import MODEL
 
-COMMANDS = ["serve", "ask", "rebuild", "check", "evaluate", "info", "train"]
+COMMANDS = ["serve", "ask", "rebuild", "check", "evaluate", "info", "report", "train"]
 
 
 @pytest.fixture
