@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint wheel bench gate screenshots browser clean
+.PHONY: help serve test lint wheel bench gate openapi screenshots browser clean
 
 help:
 	@echo "make serve   install, build the index if there is none, serve on http://127.0.0.1:8000"
@@ -12,6 +12,7 @@ help:
 	@echo "make lint    ruff and mypy          make wheel   build the wheel into dist/"
 	@echo "make bench   measure speed          make clean   delete the virtual environment"
 	@echo "make gate    record the scores that later changes may not fall below"
+	@echo "make openapi write docs/openapi.json again"
 	@echo "make screenshots   take the pictures in docs/screenshots again"
 
 $(BIN)/python:
@@ -51,6 +52,9 @@ bench: $(VENV)/.test
 gate: $(VENV)/.test
 	$(BIN)/qa rebuild
 	$(BIN)/qa evaluate --fold dev --json | $(BIN)/python bench/gate.py
+
+openapi: $(VENV)/.test
+	$(BIN)/python bench/openapi.py
 
 screenshots: $(VENV)/.test browser
 	$(BIN)/python bench/screenshots.py

@@ -14,11 +14,15 @@ QAError
 │   ├── BodyTooLarge         413  body_too_large
 │   ├── AddressTooLong       414  address_too_long
 │   ├── WrongContentType     415  wrong_content_type
+│   ├── BadBatch             400  bad_batch
+│   ├── FeedbackInvalid      400  feedback_invalid
+│   ├── TooManyRequests      429  too_many_requests
 │   └── Unexpected           500  unexpected
 ├── SettingInvalid           500  setting_invalid
 ├── CorpusError              500  the guidance files cannot be used as they are
 │   ├── CorpusMissing             corpus_missing
 │   └── CorpusInvalid             corpus_invalid (carries every fault, with file and line)
+├── FeedbackError            500  feedback_error (the database of feedback cannot be used)
 ├── JudgedInvalid            500  judged_invalid
 ├── TrainingDataMissing      500  training_data_missing
 ├── ModelError               503  the encoder cannot be opened
@@ -51,6 +55,7 @@ class QAError(Exception):
     def __init__(self, chinese: str, english: str) -> None:
         super().__init__(chinese)
         self.english = english
+        self.pointer = ""  # JSON Pointer, as a fragment, to the part of a body that is at fault
 
 
 class QuestionError(QAError):
@@ -128,15 +133,18 @@ class UnknownField(RequestError):
 
 
 class BadRequest(RequestError):
-    """The request breaks the rules of HTTP."""
+    """The request breaks the rules of HTTP, or those that are given with it."""
 
     code = "bad_request"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "请求不符合 HTTP 的规定，服务器读不懂。请回到首页重新提问。",
-            "The request does not follow HTTP and cannot be read.",
-        )
+    def __init__(
+        self,
+        chinese: str = "请求不符合 HTTP 的规定，服务器读不懂。请回到首页重新提问；"
+        "用程序提问时，网址里的参数要写成 UTF-8 的百分号编码，例如 %E8%B0%83。",
+        english: str = "The request does not follow HTTP and cannot be read. "
+        "Parameters must be percent-encoded UTF-8, such as %E8%B0%83.",
+    ) -> None:
+        super().__init__(chinese, english)
 
 
 class NotFound(RequestError):
@@ -160,8 +168,8 @@ class MethodNotAllowed(RequestError):
 
     def __init__(self) -> None:
         super().__init__(
-            "这个地址不接受这种请求方法。请查看 /openapi.json 里允许的方法。",
-            "This address does not take this method. /openapi.json lists the methods it takes.",
+            "这个地址不接受这种请求方法。请查看 /docs 里允许的方法。",
+            "This address does not take this method. /docs lists the methods it takes.",
         )
 
 
@@ -201,6 +209,46 @@ class WrongContentType(RequestError):
         super().__init__(
             "请求的 Content-Type 必须是 application/json（UTF-8）。",
             "The Content-Type must be application/json in UTF-8.",
+        )
+
+
+class BadBatch(RequestError):
+    """A batch is not a list of one to so many questions."""
+
+    code = "bad_batch"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"questions 必须是列表，有 1 到 {limit} 项，每项写法同 /ask。请分成几次发送。",
+            f"questions must be a list of 1 to {limit} objects as /ask takes them. "
+            "Send several batches.",
+        )
+
+
+class FeedbackInvalid(RequestError):
+    """What is said of an answer is not one of the things that can be said."""
+
+    code = "feedback_invalid"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "这条反馈读不懂，没有记下。请回到回答那一页，再点一次。",
+            "This feedback cannot be read and was not kept. Go back to the answer and try again.",
+        )
+
+
+class TooManyRequests(RequestError):
+    """The address asked more often than the setting ``rate_limit`` allows."""
+
+    code = "too_many_requests"
+    status = 429
+
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds  # until the next question is taken
+        super().__init__(
+            f"这个网络问得太频繁。请等 {seconds} 秒再问；急事请拨打 12348（法律咨询）。",
+            f"Too many questions from this network. Wait {seconds} seconds and ask again; "
+            "if it is urgent, call 12348 (legal advice).",
         )
 
 
@@ -262,6 +310,12 @@ class CorpusInvalid(CorpusError):
             f"The corpus has {len(self.faults)} faults; mend them and try again "
             f"(the index in service is unchanged):\n{english}",
         )
+
+
+class FeedbackError(QAError):
+    """The database of feedback cannot be opened, read or written."""
+
+    code = "feedback_error"
 
 
 class JudgedInvalid(QAError):

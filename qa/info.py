@@ -10,7 +10,7 @@ from qa import __version__
 from qa.answer import open_tools
 from qa.errors import QAError
 from qa.index import current, load
-from qa.settings import Settings
+from qa.settings import Settings, without_secrets
 
 _LIBRARIES = ("faiss-cpu", "bm25s", "jieba", "numpy", "flask", "sentence-transformers", "torch")
 
@@ -22,7 +22,7 @@ def gather(settings: Settings, flags: dict[str, Any]) -> dict[str, Any]:
         "settings": [
             {
                 "name": name,
-                "value": str(getattr(settings, name)),
+                "value": without_secrets(str(getattr(settings, name))),
                 "origin": settings.origin(name, flags),
                 "help": field.description or "",
             }

@@ -15,5 +15,8 @@ CORPUS = ROOT / "corpus"
 WEB = ROOT / "web"
 MODEL = PACKAGE / "model"
 
-# Never site-packages: an upgrade would delete the index.
-INDEX = Path(click.get_app_dir("mediation-notice-qa")) / "index" if INSTALLED else ROOT / "index"
+# Never site-packages: an upgrade would delete what is kept.
+_KEPT = Path(click.get_app_dir("mediation-notice-qa"))
+INDEX = _KEPT / "index" if INSTALLED else ROOT / "index"
+# Not in index/, which is deleted and built again at will.
+FEEDBACK = _KEPT / "feedback.db"

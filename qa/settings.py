@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from qa import paths
@@ -17,7 +19,29 @@ _WRONG_VALUE = {
     "int_parsing": "应是整数",
     "greater_than_equal": "不能小于 {ge}",
     "less_than_equal": "不能大于 {le}",
+    "string_pattern_mismatch": "应是 http:// 或 https:// 开头的网址",
+    "not_origins": "应是 https://域名[:端口]，多个用逗号隔开；或只写一个 *",
+    "not_hosts": "应是域名，多个用逗号隔开，以点开头的连同子域名，不写端口",
 }
+_ORIGIN = re.compile(r"https?://(?:[\w-]+(?:\.[\w-]+)*|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
+_HOST = re.compile(r"\.?[\w-]+(?:\.[\w-]+)*")
+
+
+def listed(value: str) -> list[str]:
+    """Return the items of a setting that is a list between commas."""
+    return [item for item in map(str.strip, value.split(",")) if item]
+
+
+def _origins(value: str) -> str:
+    if value.strip() != "*" and not all(map(_ORIGIN.fullmatch, listed(value))):
+        raise PydanticCustomError("not_origins", "should be origins between commas, or * alone")
+    return value
+
+
+def _hosts(value: str) -> str:
+    if not all(map(_HOST.fullmatch, listed(value))):
+        raise PydanticCustomError("not_hosts", "should be host names between commas, no ports")
+    return value
 
 
 class Settings(BaseSettings):
@@ -45,6 +69,31 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(description="请求体最多多少字节", ge=1024, le=1048576)] = (
         65536
     )
+    time_limit_ms: Annotated[
+        int, Field(description="一个问题最多算多少毫秒，超过就只按字词查找", ge=1, le=25000)
+    ] = 2000
+    rate_limit: Annotated[
+        str, Field(description="每个来源地址最多问多少次，例如 60/minute;1000/hour；off 为不限")
+    ] = "60/minute;1000/hour"
+    rate_storage: Annotated[
+        str, Field(description="次数记在哪里：memory:// 为各进程自己的内存，或 redis://…")
+    ] = "memory://"
+    cors: Annotated[
+        str,
+        Field(description="哪些网站的网页可以调用接口，用逗号隔开；* 为所有"),
+        AfterValidator(_origins),
+    ] = ""
+    hosts: Annotated[
+        str, Field(description="本服务的域名，用逗号隔开；留空不核对"), AfterValidator(_hosts)
+    ] = ""
+    proxies: Annotated[int, Field(description="前面有几层反向代理", ge=0, le=8)] = 0
+    feedback: Annotated[
+        str,
+        Field(description="反馈和次数记在哪里：留空用本机文件，或数据库地址；off 为不记"),
+    ] = ""
+    exit_url: Annotated[
+        str, Field(description="“快速离开”去哪个网页", pattern=r"^https?://[^\s]+$")
+    ] = "https://www.baidu.com/"
 
     @classmethod
     def load(cls, **flags: object) -> Settings:
@@ -73,6 +122,11 @@ class Settings(BaseSettings):
         if flags.get(name) is not None:
             return f"--{name}"
         return variable(name) if os.environ.get(variable(name)) else "default"
+
+
+def without_secrets(address: str) -> str:
+    """Return an address without the user, the password and the parameters that it may hold."""
+    return re.sub(r"(?<=://)[^/@]*@|\?.*", "", address)
 
 
 def variable(name: str) -> str:

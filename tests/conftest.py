@@ -94,10 +94,13 @@ class CharacterEncoder:
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch, tmp_path):
-    """Keep every test away from the real index, whatever the environment says."""
+    """Keep every test away from what is really kept, whatever the environment says."""
     for name in Settings.model_fields:
         monkeypatch.delenv(PREFIX + name.upper(), raising=False)
     monkeypatch.setenv("QA_INDEX", str(tmp_path / "index"))
+    monkeypatch.setenv("QA_FEEDBACK", "off")
+    monkeypatch.setenv("QA_RATE_LIMIT", "off")
+    monkeypatch.setenv("QA_TIME_LIMIT_MS", "25000")  # machines that run tests are busy
 
 
 @pytest.fixture(scope="session")
@@ -178,8 +181,8 @@ def answering(monkeypatch):
     original = Engine.ask
 
     def change(**changes) -> None:
-        def ask(self, question):
-            answer = original(self, question)
+        def ask(self, question, until=None):
+            answer = original(self, question, until)
             made = {name: f(answer) if callable(f) else f for name, f in changes.items()}
             return replace(answer, **made)
 
@@ -207,16 +210,15 @@ SERVE = """
 import sys
 from qa.settings import Settings
 from qa.web.server import serve
-serve(Settings.load(index=sys.argv[1], port=0, workers=2))
+serve(Settings.load(index=sys.argv[1], feedback=sys.argv[2], port=0, workers=2,
+    rate_limit="off", time_limit_ms=25000))
 """
 
 
 @contextmanager
-def _running(index: Path):
-    command = [sys.executable, "-c", SERVE, str(index)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
-    ) as process:
+def _running(index: Path, log=subprocess.PIPE, feedback="off"):
+    command = [sys.executable, "-c", SERVE, str(index), feedback]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, encoding="utf-8") as process:
         try:
             yield process
         finally:
@@ -230,9 +232,11 @@ def running():
 
 
 @pytest.fixture(scope="module")
-def start(shipped_index):
+def start(shipped_index, tmp_path_factory):
     """The address of the start page on a real server, which no other test module uses."""
-    with _running(shipped_index) as process:
+    feedback = f"sqlite:///{tmp_path_factory.mktemp('feedback') / 'feedback.db'}"
+    # A pipe that nobody reads would stop the server once it is full.
+    with _running(shipped_index, subprocess.DEVNULL, feedback) as process:
         yield re.search(r"http://\S+", process.stdout.readline())[0]
 
 

@@ -11,7 +11,7 @@ QA = Path(__file__).parents[1] / "qa"
 LAYERS = [
     {"errors"},
     {"paths"},
-    {"settings", "normalise", "pinyin"},
+    {"settings", "normalise", "pinyin", "feedback"},
     {"segment"},
     {"corpus", "embed", "repair"},
     {"classify", "rank", "message"},
@@ -20,7 +20,7 @@ LAYERS = [
     {"calibrate", "highlight", "focus"},
     {"answer"},
     {"rebuild", "evaluate", "web", "info", "train"},
-    {"terminal"},
+    {"terminal", "client"},
     {"cli"},
     {"__main__"},
 ]
@@ -38,7 +38,12 @@ DOORS = {
     "yaml": "corpus",
     "rich": "terminal",
     "flask": "web",
+    "flask_cors": "web",
+    "flask_limiter": "web",
+    "limits": "web",
+    "werkzeug": "web",
     "gunicorn": "web",
+    "sqlalchemy": "feedback",
 }
 MODULES = sorted(set().union(*LAYERS))
 

@@ -23,6 +23,7 @@ HTTP_EXAMPLE = re.compile(r"```\ncurl .+? -d '(.+?)'\n```\n\n.+?\n\n```json\n(.+
 COMMAND_LINE_ONLY = {
     "setting_invalid",
     "corpus_missing",
+    "feedback_error",
     "judged_invalid",
     "training_data_missing",
     "index_locked",

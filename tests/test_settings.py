@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from qa import paths
 from qa.errors import SettingInvalid
-from qa.settings import Settings, variable
+from qa.info import gather
+from qa.settings import Settings, variable, without_secrets
 
 DEFAULTS = {
     "corpus": paths.CORPUS,
@@ -22,6 +23,14 @@ DEFAULTS = {
     "max_k": 20,
     "max_question_chars": 2000,
     "max_body_bytes": 65536,
+    "time_limit_ms": 2000,
+    "rate_limit": "60/minute;1000/hour",
+    "rate_storage": "memory://",
+    "cors": "",
+    "hosts": "",
+    "proxies": 0,
+    "feedback": "",
+    "exit_url": "https://www.baidu.com/",
 }
 OTHERS = {
     "corpus": "/x",
@@ -35,11 +44,20 @@ OTHERS = {
     "max_k": 30,
     "max_question_chars": 500,
     "max_body_bytes": 2048,
+    "time_limit_ms": 500,
+    "rate_limit": "off",
+    "rate_storage": "redis://localhost",
+    "cors": "https://example.org",
+    "hosts": "example.org",
+    "proxies": 1,
+    "feedback": "off",
+    "exit_url": "https://example.org/",
 }
 
 
 def test_defaults(monkeypatch):
-    monkeypatch.delenv("QA_INDEX")
+    for name in ("QA_INDEX", "QA_FEEDBACK", "QA_RATE_LIMIT", "QA_TIME_LIMIT_MS"):
+        monkeypatch.delenv(name)
     assert Settings.load().model_dump() == DEFAULTS
 
 
@@ -150,3 +168,32 @@ def test_an_empty_variable_is_one_that_is_not_set(monkeypatch):
     settings = Settings.load()
     assert (settings.index, settings.port) == (paths.INDEX, 8000)
     assert settings.origin("index", {}) == "default"
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "foo", "https://a b"])
+def test_way_out_is_a_web_address(monkeypatch, address):
+    monkeypatch.setenv("QA_EXIT_URL", address)
+    with pytest.raises(SettingInvalid, match="QA_EXIT_URL.*网址"):
+        Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("redis://:secret@host:6379", "redis://host:6379"),
+        ("postgresql+psycopg://u:secret@host/name", "postgresql+psycopg://host/name"),
+        ("postgresql://host/name?user=u&password=secret", "postgresql://host/name"),
+        ("memory://", "memory://"),
+        ("60/minute;1000/hour", "60/minute;1000/hour"),
+    ],
+)
+def test_secrets_of_an_address_are_not_shown(address, shown):
+    assert without_secrets(address) == shown
+
+
+def test_info_shows_no_password(monkeypatch):
+    monkeypatch.setenv("QA_RATE_STORAGE", "redis://:secret@host:6379")
+    monkeypatch.setenv("QA_FEEDBACK", "postgresql://host/name?password=secret")
+    report = str(gather(Settings.load(), {}))
+    assert "redis://host:6379" in report
+    assert "secret" not in report

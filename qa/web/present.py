@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from qa.answer import Answer, Engine, Quote, nth
+from qa.answer import Answer, Engine, Quote
 from qa.corpus import Contact, Passage, blocks
 from qa.index import Topic
 
@@ -78,7 +78,7 @@ class Shelf:
     """The quoted passages of an answer as cards, in the order in which they are read."""
 
     leads: tuple[Card, ...]
-    parts: tuple[tuple[str, Card | None], ...]  # what stands over each part, and its card
+    parts: tuple[tuple[str, Card | None], ...]  # each part and its card
     others: tuple[Card, ...]
 
 
@@ -87,8 +87,7 @@ def shelf(answer: Answer, engine: Engine) -> Shelf:
     return Shelf(
         leads=tuple(_card(quote, engine) for quote in answer.leads),
         parts=tuple(
-            (nth(number, part), _card(quote, engine) if quote else None)
-            for number, (part, quote) in enumerate(answer.by_part, 1)
+            (part, _card(quote, engine) if quote else None) for part, quote in answer.by_part
         ),
         others=tuple(_card(quote, engine) for quote in answer.others),
     )
@@ -107,6 +106,22 @@ def sections(passages: Iterable[Passage], contacts: Sequence[Contact]) -> list[S
         Section(heading, _groups(line for p in part for line in _lines(p.text, (), contacts)))
         for heading, part in groupby(passages, key=lambda passage: passage.heading)
     ]
+
+
+def to_do(sections: Sequence[Section]) -> str:
+    """Return which kind of lines says what to do: steps, or items where there are no steps."""
+    kinds = {group.kind for section in sections for group in section.groups}
+    return "step" if "step" in kinds else "item"
+
+
+def often(topics: Sequence[Topic]) -> list[tuple[str, list[Topic]]]:
+    """Return (chapter's title, those of its topics that are asked often), in reading order.
+
+    Where nobody has marked any, the first two of each chapter stand for them.
+    """
+    if any(topic.often for topic in topics):
+        return chapters(topic for topic in topics if topic.often)
+    return [(title, found[:2]) for title, found in chapters(topics)]
 
 
 def chapters(topics: Iterable[Topic]) -> list[tuple[str, list[Topic]]]:

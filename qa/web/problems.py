@@ -11,13 +11,15 @@ import traceback
 from collections.abc import Iterator
 
 from flask import Response, render_template, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from qa.errors import (
     AddressTooLong,
+    BadBatch,
     BadK,
     BadRequest,
     BodyTooLarge,
+    FeedbackInvalid,
     MalformedJson,
     MethodNotAllowed,
     NotFound,
@@ -26,15 +28,18 @@ from qa.errors import (
     QuestionError,
     QuestionTooLong,
     RequestError,
+    TooManyRequests,
     Unexpected,
     UnknownField,
     WrongContentType,
 )
 from qa.settings import Settings
-from qa.web.wire import Problem
+from qa.web.view import View, asked_for, current
+from qa.web.wire import MOST_QUESTIONS, Problem
 
 MEDIA_TYPE = "application/problem+json"
 MACHINE_PATHS = frozenset({"/ask", "/healthz", "/readyz", "/openapi.json"})
+MACHINE_FOLDER = "/api/"
 RETRY_SECONDS = 10
 # Where the type of an error leads to: the example of it in the API's own description.
 EXAMPLES = "/openapi.json#/components/examples/"
@@ -54,12 +59,20 @@ TITLES = {
     "method_not_allowed": ("请求方法不对", "The method is not allowed"),
     "body_too_large": ("请求内容太大", "The body is too large"),
     "wrong_content_type": ("Content-Type 不对", "The content type is wrong"),
+    "bad_batch": ("这一批问题写得不对", "The batch is not as it should be"),
+    "feedback_invalid": ("反馈没有记下", "The feedback was not kept"),
+    "too_many_requests": ("问得太频繁", "Too many questions"),
     "unexpected": ("系统出了问题", "Something went wrong"),
 }
 NOT_READY_TITLE = ("暂时不能查询", "Not ready to answer")
 NOT_READY_DETAIL = (
     "服务还没有准备好，暂时查不了指引。请稍后再试；急事请拨打 12348（法律咨询）。",
     "The index is not ready. Try again later.",
+)
+
+NOT_SERVED = (
+    "本服务不用这个域名。请检查网址；部署者请把域名写进 QA_HOSTS。",
+    "This service does not have this host name. If you run it, list the name in QA_HOSTS.",
 )
 
 _BY_STATUS: dict[int, type[NotFound | MethodNotAllowed | WrongContentType | AddressTooLong]] = {
@@ -76,12 +89,14 @@ def problem(error: QAError, english: bool = False) -> Problem:
         status, titles, details = error.status, TITLES[error.code], (str(error), error.english)
     else:
         status, titles, details = 503, NOT_READY_TITLE, NOT_READY_DETAIL
+    where = error.pointer and error.pointer + (": " if english else "：")
     return Problem(
         type=EXAMPLES + error.code,
         title=titles[english],
         status=status,
-        detail=details[english],
+        detail=where + details[english],
         code=error.code,
+        pointer=error.pointer or None,
     )
 
 
@@ -99,6 +114,9 @@ def examples(settings: Settings) -> list[QAError]:
         MethodNotAllowed(),
         BodyTooLarge(settings.max_body_bytes),
         WrongContentType(),
+        BadBatch(MOST_QUESTIONS),
+        FeedbackInvalid(),
+        TooManyRequests(30),
         Unexpected(),
     ]
 
@@ -110,12 +128,16 @@ def respond(exception: Exception, settings: Settings) -> Response:
         logger.error("unexpected endpoint=%s\n%s", request.endpoint, trace(exception))
     else:
         refused(error)
-    response = _page(error) if prefers_html() else _json(error)
+    # A page has links, and there are none from a host that is not served.
+    is_page = prefers_html() and not isinstance(exception, SecurityError)
+    response = _page(error) if is_page else _json(error)
     if isinstance(exception, HTTPException):
         response.headers.extend(
             (name, value) for name, value in exception.get_headers() if name == "Allow"
         )
-    if response.status_code == 503:
+    if isinstance(error, TooManyRequests):
+        response.headers["Retry-After"] = str(error.seconds)
+    elif response.status_code == 503:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 
@@ -140,12 +162,15 @@ def prefers_html() -> bool:
     """Tell whether this request comes from a person's browser and not from a program."""
     accepted = request.accept_mimetypes
     likes_html = accepted["text/html"] > max(accepted["application/json"], accepted[MEDIA_TYPE])
-    return likes_html and request.path not in MACHINE_PATHS
+    is_machines = request.path in MACHINE_PATHS or request.path.startswith(MACHINE_FOLDER)
+    return likes_html and not is_machines
 
 
 def _translated(exception: Exception, settings: Settings) -> QAError:
     if isinstance(exception, QAError):
         return exception
+    if isinstance(exception, SecurityError):
+        return BadRequest(*NOT_SERVED)
     status = (exception.code or 500) if isinstance(exception, HTTPException) else 500
     if status >= 500:
         return Unexpected()
@@ -155,16 +180,32 @@ def _translated(exception: Exception, settings: Settings) -> QAError:
 
 
 def _json(error: QAError) -> Response:
-    english = request.accept_languages.best_match(["zh", "en"], "zh") == "en"
+    english = asked_for() == "en"
     body = problem(error, english)
-    response = Response(body.model_dump_json(), body.status, mimetype=MEDIA_TYPE)
+    response = Response(body.to_json(), body.status, mimetype=MEDIA_TYPE)
     response.headers["Content-Language"] = "en" if english else "zh-CN"
     return response
 
 
+def in_words(error: QAError, view: View) -> tuple[str, str]:
+    """Return the title and the detail of an error in the language of a page."""
+    body = problem(error, view.english)
+    return view.own(body.title), view.own(body.detail)
+
+
 def _page(error: QAError) -> Response:
-    body = problem(error)
-    return Response(render_template("error.html", problem=body), body.status, mimetype="text/html")
+    title, detail = in_words(error, current())
+    status = problem(error).status
+    html = render_template("error.html", title=title, detail=detail, status=status, typed=_typed())
+    return Response(html, status, mimetype="text/html")
+
+
+def _typed() -> str:
+    """Return what was typed into the form of this request, to be given back; else nothing."""
+    try:
+        return request.form.get("question", "") if request.endpoint == "ask_form" else ""
+    except HTTPException:  # a form that cannot be read
+        return ""
 
 
 def _chain(exception: BaseException) -> Iterator[BaseException]:

@@ -22,6 +22,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from qa.errors import AddressTooLong, BadRequest, QAError, SettingInvalid, Unexpected
 from qa.settings import Settings
+from qa.web import guard
 from qa.web.problems import MEDIA_TYPE, problem, trace
 
 BACKLOG = 2048
@@ -38,8 +39,9 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; answers under way are finished first.
 
     Raises:
-        SettingInvalid: the host and port cannot be listened on.
+        SettingInvalid: the host and port cannot be listened on, or the rate limit cannot be kept.
     """
+    guard.check(settings)  # in a worker it would only be logged, again and again
     listener = _listen(settings)
     _log_to_stderr()
     _Server(settings, listener).run()
@@ -67,6 +69,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "limit_request_line": LONGEST_REQUEST_LINE,
             "when_ready": _say_address,
             "control_socket_disable": True,
+            "forwarded_allow_ips": "",  # QA_PROXIES says whom to believe, not gunicorn
         }
         for name, value in options.items():
             if name in self.cfg.settings:  # older gunicorns have no control socket
@@ -104,7 +107,7 @@ class _QuietLogger(glogging.Logger):  # type: ignore[misc]
 
 def _raw(error: QAError) -> bytes:
     """Return the whole HTTP response to a request that could not be read."""
-    body = problem(error).model_dump_json().encode()
+    body = problem(error).to_json().encode()
     head = (
         f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
         "Connection: close\r\n"
@@ -160,4 +163,6 @@ def _log_to_stderr() -> None:
     handler.setFormatter(logging.Formatter(LOG_FORMAT))
     package = logging.getLogger("qa")
     package.addHandler(handler)
+    # It says when the storage of the rate limit is down.
+    logging.getLogger("flask-limiter").addHandler(handler)
     package.setLevel(logging.INFO)

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+MOST_QUESTIONS = 32  # in one batch
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 Span = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 
@@ -34,6 +36,35 @@ class AskRequest(Message):
             "written without a decimal point.",
         ),
     ] = 3
+    explain: Annotated[
+        bool,
+        Field(description="Whether each passage is to say what its score was made of."),
+    ] = False
+
+
+class BatchRequest(Message):
+    """Several questions. All are answered, or none: one bad item refuses the batch."""
+
+    questions: Annotated[list[AskRequest], Field(min_length=1, max_length=MOST_QUESTIONS)]
+
+
+class Explanation(Message):
+    """What the score of a passage was made of."""
+
+    features: Annotated[
+        dict[str, float],
+        Field(
+            description='The evidence by name (docs/http.md, "Why a passage"); those of a topic '
+            "are missing for a plain file. Empty for a passage that only a danger's topics bring."
+        ),
+    ]
+    matched: Annotated[
+        list[str],
+        Field(
+            description="The words of the question, in simplified characters and without stop "
+            "words, that stand in the passage, its title or its heading."
+        ),
+    ]
 
 
 class QuotedPassage(Message):
@@ -65,7 +96,10 @@ class QuotedPassage(Message):
         int | None,
         Field(ge=1, description="1-based place in `parts` of the question that it answers."),
     ]
-    url: Annotated[str, Field(description="Address of the whole topic on this server.")]
+    url: Annotated[str, Field(description="Address of the whole topic's page on this server.")]
+    explain: Annotated[
+        Explanation | None, Field(description="Given where it was asked for, never null.")
+    ] = None
 
 
 class RelatedTopic(Message):
@@ -150,8 +184,66 @@ class AskResponse(Message):
             "else empty."
         ),
     ]
+    limited: Annotated[
+        bool,
+        Field(
+            description="Whether the time limit for a question ran out, so that the answer was "
+            "found by words alone. It is then at most `uncertain`, but for `urgent`; the same "
+            "question may get a better one later."
+        ),
+    ]
     index: IndexInfo
     notice: Annotated[str, Field(description="What the answer is not: legal advice.")]
+
+
+class BatchResponse(Message):
+    """The answers to a batch, in the order of its questions."""
+
+    answers: list[AskResponse]
+
+
+class TopicHead(Message):
+    """A topic, as the list of topics has it."""
+
+    id: Annotated[str, Field(description="Never changes.")]
+    title: Annotated[str, Field(description="The question that it answers.")]
+    url: Annotated[str, Field(description="Address of its page on this server.")]
+    reviewed: Annotated[
+        str | None, Field(description="Day on which a person last checked it, ISO 8601.")
+    ]
+
+
+class Chapter(Message):
+    """Topics that belong together, in reading order."""
+
+    title: Annotated[str, Field(description="Empty for files that lie in no chapter.")]
+    topics: list[TopicHead]
+
+
+class TopicList(Message):
+    """Everything that the service has guidance on, in reading order."""
+
+    chapters: list[Chapter]
+    index: IndexInfo
+
+
+class TopicPassage(Message):
+    """A passage of a topic, as it stands."""
+
+    id: Annotated[str, Field(description="Id of the passage; changes when its text does.")]
+    heading: Annotated[str, Field(description="The section's heading; empty for the lead.")]
+    text: Annotated[str, Field(description='Steps and items are lines after "1. " or "- ".')]
+
+
+class WholeTopic(TopicHead):
+    """A topic with all of its passages, in reading order; the first is the direct answer."""
+
+    chapter: Annotated[str, Field(description="Its chapter's title; may be empty.")]
+    passages: list[TopicPassage]
+    sources: Annotated[list[str], Field(description="What the statements rest on.")]
+    related: list[RelatedTopic]
+    index: IndexInfo
+    notice: Annotated[str, Field(description="What the topic is not: legal advice.")]
 
 
 class Alive(Message):
@@ -175,3 +267,14 @@ class Problem(Message):
     status: Annotated[int, Field(ge=400, le=599)]
     detail: str
     code: str
+    pointer: Annotated[
+        str | None,
+        Field(
+            description="JSON Pointer, as a fragment, to the item of a batch that is at fault; "
+            "left out elsewhere."
+        ),
+    ] = None
+
+    def to_json(self) -> str:
+        """Return the problem as it goes over the wire, without a pointer where there is none."""
+        return self.model_dump_json(exclude_none=True)

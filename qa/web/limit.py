@@ -1,0 +1,70 @@
+"""A time limit on work that cannot be stopped from outside."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+from typing import TypeVar
+
+from qa.answer import OutOfTime
+from qa.web.problems import trace
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class TimeLimit:
+    """Runs work in threads of its own and waits for it so long.
+
+    A thread cannot be stopped: work that has overrun keeps its thread until it ends. While all
+    threads are kept so, more work would only wait in vain, and is refused at once.
+
+    Args:
+        threads: at most so many run at a time.
+        seconds: the limit, waiting for a thread included.
+    """
+
+    def __init__(self, threads: int, seconds: float) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="answer")
+        self._threads = threads
+        self._seconds = seconds
+        self._overrun = 0  # threads still at work that nobody waits for
+        self._lock = Lock()
+
+    def run(self, work: Callable[[float], T]) -> T:
+        """Return what some work returns; what it raises is raised here.
+
+        Args:
+            work: is told until when it is waited for, by ``time.monotonic``.
+
+        Raises:
+            OutOfTime: it did not end in time; also where it says so itself.
+        """
+        if self._overrun >= self._threads:
+            raise OutOfTime
+        future = self._pool.submit(work, time.monotonic() + self._seconds)
+        try:
+            return future.result(self._seconds)
+        except TimeoutError:
+            if future.done():  # in the last moment, or it was the work that raised this
+                return future.result()
+        if not future.cancel():
+            self._leave(future)
+        raise OutOfTime
+
+    def _leave(self, future: Future[T]) -> None:
+        """Count the thread of some work as kept until the work ends."""
+        with self._lock:
+            self._overrun += 1
+        future.add_done_callback(self._ended)
+
+    def _ended(self, future: Future[T]) -> None:
+        with self._lock:
+            self._overrun -= 1
+        error = future.exception()
+        if error is not None and not isinstance(error, OutOfTime):
+            logger.error("unexpected after the time limit\n%s", trace(error))

@@ -1,0 +1,87 @@
+"""What the routes ask of: the engine in service, and answers that are logged without questions."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from qa.answer import Answer, Engine, OutOfTime, Question
+from qa.errors import FeedbackError
+from qa.feedback import Feedback
+from qa.settings import Settings
+from qa.web.limit import TimeLimit
+from qa.web.standby import Standby
+
+FLUSH_SECONDS = 30.0
+BATCH_LIMITS = 4  # time limits that a batch may use up as a whole
+
+logger = logging.getLogger(__name__)
+
+
+class Service:
+    """Answers the questions of one application.
+
+    Args:
+        engine: serves the questions; opened from the settings where there is none.
+    """
+
+    def __init__(self, settings: Settings, engine: Engine | None) -> None:
+        self.settings = settings
+        self.feedback = _feedback(settings.feedback)
+        self._standby = Standby(settings, engine)
+        self._limit = TimeLimit(settings.threads, settings.time_limit_ms / 1000)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine in service.
+
+        Raises:
+            QAError: why no index can serve.
+        """
+        return self._standby.engine()
+
+    def ask_all(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer each; once so many limits are used up, the others by words alone."""
+        until = time.monotonic() + BATCH_LIMITS * self.settings.time_limit_ms / 1000
+        return [self.ask(one, hurried=time.monotonic() > until) for one in questions]
+
+    def ask(self, question: Question, *, hurried: bool = False) -> Answer:
+        """Answer in time, if need be by words alone, and log how: never the question.
+
+        Args:
+            hurried: by words alone, without trying.
+        """
+        start = time.perf_counter()
+        engine = self.engine
+        try:
+            if hurried:
+                raise OutOfTime
+            answer = self._limit.run(lambda until: engine.ask(question, until))
+        except OutOfTime:
+            answer = engine.by_words.ask(question)
+        topics = ",".join(quote.passage.topic for quote in answer.quotes)
+        ms = 1000 * (time.perf_counter() - start)
+        limited = "true" if answer.limited else "false"
+        logger.info(
+            "answer status=%s topics=%s ms=%.1f limited=%s", answer.status, topics, ms, limited
+        )
+        self._count(answer)
+        return answer
+
+    def _count(self, answer: Answer) -> None:
+        if self.feedback:
+            nearest = self.engine.index.topic.get(answer.nearest or "")
+            self.feedback.count(nearest.chapter if nearest else "", answer.outcome)
+
+
+def _feedback(address: str) -> Feedback | None:
+    """Open the database of feedback. Questions are answered without one, too."""
+    try:
+        feedback = Feedback.open(address)
+    except FeedbackError as error:
+        logger.error("no feedback is kept code=%s %s", error.code, error)
+        return None
+    if feedback:
+        feedback.flush_every(FLUSH_SECONDS)
+    return feedback
