@@ -220,7 +220,7 @@ def test_the_shipped_rules_fit_together():
     assert {example.kind for example in corpus.examples} == {*kinds, NO_DANGER}
     texts = [example.text for example in corpus.examples]
     assert len(texts) == len(set(texts))
-    assert {"greeting", "thanks", "about", "unreadable", "other-language"} == {
+    assert {"greeting", "thanks", "about", "help", "unreadable", "other-language"} == {
         reply.kind for reply in corpus.replies
     }
 
