@@ -324,7 +324,7 @@ def _require_time(until: float | None) -> None:
 
 def chinese_count(number: int) -> str:
     """Return how many there are, as Chinese says it: 两."""
-    return "零一两三四五六七八九十"[number] if number <= 10 else f" {number} "
+    return "两" if number == 2 else chinese_place(number)
 
 
 def chinese_place(number: int) -> str:

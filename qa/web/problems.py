@@ -34,6 +34,7 @@ from qa.errors import (
     WrongContentType,
 )
 from qa.settings import Settings
+from qa.web.incoming import FORM_FIELD
 from qa.web.view import View, asked_for, current
 from qa.web.wire import MOST_QUESTIONS, Problem
 
@@ -203,7 +204,7 @@ def _page(error: QAError) -> Response:
 def _typed() -> str:
     """Return what was typed into the form of this request, to be given back; else nothing."""
     try:
-        return request.form.get("question", "") if request.endpoint == "ask_form" else ""
+        return request.form.get(FORM_FIELD, "") if request.endpoint == "ask_form" else ""
     except HTTPException:  # a form that cannot be read
         return ""
 

@@ -54,24 +54,25 @@ class Service:
         """
         start = time.perf_counter()
         engine = self.engine
-        try:
-            if hurried:
-                raise OutOfTime
-            answer = self._limit.run(lambda until: engine.ask(question, until))
-        except OutOfTime:
-            answer = engine.by_words.ask(question)
+        answer = engine.by_words.ask(question) if hurried else self._in_time(engine, question)
         topics = ",".join(quote.passage.topic for quote in answer.quotes)
         ms = 1000 * (time.perf_counter() - start)
         limited = "true" if answer.limited else "false"
         logger.info(
             "answer status=%s topics=%s ms=%.1f limited=%s", answer.status, topics, ms, limited
         )
-        self._count(answer)
+        self._count(engine, answer)
         return answer
 
-    def _count(self, answer: Answer) -> None:
+    def _in_time(self, engine: Engine, question: Question) -> Answer:
+        try:
+            return self._limit.run(lambda until: engine.ask(question, until))
+        except OutOfTime:
+            return engine.by_words.ask(question)
+
+    def _count(self, engine: Engine, answer: Answer) -> None:
         if self.feedback:
-            nearest = self.engine.index.topic.get(answer.nearest or "")
+            nearest = engine.index.topic.get(answer.nearest or "")
             self.feedback.count(nearest.chapter if nearest else "", answer.outcome)
 
 

@@ -64,9 +64,7 @@ class View:
 
     def say(self, key: str, **values: object) -> str:
         """Return what the page says at ``section.name`` of ``web/words.toml``."""
-        section, name = key.split(".")
-        said = _words()[section][name]["en" if self.english else "zh"]
-        return self.own(said).format(**values)
+        return _said(self, key).format(**values)
 
     def count(self, number: int) -> str:
         """Return how many: 两, 2."""
@@ -116,6 +114,12 @@ def asked_for() -> str:
             if found and quality:
                 return found
     return "hans"
+
+
+@cache
+def _said(view: View, key: str) -> str:
+    section, name = key.split(".")
+    return view.own(_words()[section][name]["en" if view.english else "zh"])
 
 
 @cache
