@@ -38,7 +38,8 @@ def rebuild(
     guidance = read(corpus)
     with index.locked(folder):
         known = _known(folder, segmenter, encoder)
-        draft = index.build(guidance, segmenter, encoder, known, progress)
+        with segmenter.remembering():
+            draft = index.build(guidance, segmenter, encoder, known, progress)
         progress("learn", 0, 1)
         built = replace(draft, ranker=fit(draft), word_ranker=fit(draft, by_words=True))
         saved = index.save(folder, built, segmenter, encoder)

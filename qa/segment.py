@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -79,18 +80,32 @@ class Segmenter:
         self.stop_words = frozenset(normalise(word).text for _, word in stop_words)
         self.synonyms = _groups(line for _, line in synonyms)
         self.sha256 = _sha256(dictionary, stop_words, synonyms)
+        self._remembered: dict[str, Segments] | None = None
 
     @classmethod
     def open(cls, corpus: Path) -> Segmenter:
         """Return the segmenter of a corpus: its own dictionary, else the shipped one."""
         return cls(corpus if (corpus / DICTIONARY).is_file() else CORPUS)
 
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Cut each text once within the block, and forget all of them after it.
+
+        For a build, which needs the same texts several times; never for people's questions.
+        """
+        self._remembered = {}
+        try:
+            yield
+        finally:
+            self._remembered = None
+
     def segment(self, text: str) -> Segments:
         """Return a text cut into words, sub-words, tokens and grams, in normal form."""
-        normalised = normalise(text)
-        words = tuple(self._words(normalised.text))
-        sub_words = tuple(part for word, _ in words for part in self._sub_words(word))
-        return Segments(normalised, words, sub_words, self.stop_words)
+        if self._remembered is None:
+            return self._cut(text)
+        if text not in self._remembered:
+            self._remembered[text] = self._cut(text)
+        return self._remembered[text]
 
     def question(self, text: str) -> Segments:
         """Return a question cut as ``segment`` cuts it, with the synonyms of what it says."""
@@ -119,6 +134,12 @@ class Segmenter:
         """Return how often jieba's dictionary sees a word among all words, in [0, 1]."""
         seen = self.frequencies().get(word, 0)
         return float(seen / self._jieba.total)
+
+    def _cut(self, text: str) -> Segments:
+        normalised = normalise(text)
+        words = tuple(self._words(normalised.text))
+        sub_words = tuple(part for word, _ in words for part in self._sub_words(word))
+        return Segments(normalised, words, sub_words, self.stop_words)
 
     def _words(self, text: str) -> Iterator[tuple[str, int]]:
         """Yield each word with its start, without punctuation.

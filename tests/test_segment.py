@@ -249,3 +249,12 @@ def test_the_hash_of_a_segmenter_changes_with_its_synonyms(tmp_path):
 def test_a_hotline_inside_a_longer_number_is_not_a_word(segmenter):
     words = [word for word, _ in segmenter.segment("1234567和12345").words]
     assert words == ["1234567", "和", "12345"]
+
+
+def test_a_text_is_cut_once_while_remembering_and_forgotten_after(segmenter):
+    with segmenter.remembering():
+        first = segmenter.segment("花呗逾期怎么办")
+        assert segmenter.segment("花呗逾期怎么办") is first
+    again = segmenter.segment("花呗逾期怎么办")
+    assert again == first
+    assert again is not first
