@@ -142,36 +142,46 @@ def test_rows_multiply_as_dense_matrices_do(monkeypatch, common):
     random = np.random.default_rng(0)
     features = (random.random((30, 50)) * (random.random((30, 50)) < 0.15)).astype(np.float32)
     vectors = random.normal(size=(30, 4)).astype(np.float32)
-    rows = classify._Rows.of(csr_array(features), vectors)
+    rows = classify._System.of(csr_array(features), vectors, ridge=1.0)
     kernel = features @ features.T + classify.DENSE * vectors @ vectors.T
     identity = np.eye(30, dtype=np.float32)
     np.testing.assert_allclose(rows.dot(rows.sums(identity)), kernel, atol=1e-5)
-    some, others = np.array([3, 1, 29]), np.array([0, 2])
-    scored = rows[some].dot(rows[others].sums(np.eye(2, dtype=np.float32)))
-    np.testing.assert_allclose(scored, kernel[np.ix_(some, others)], atol=1e-5)
+    some = np.array([3, 1, 29])
+    np.testing.assert_allclose(rows.dot(rows.sums(identity), some), kernel[some], atol=1e-5)
 
 
+@pytest.mark.parametrize("common", [1, 22, 10**6], ids=["all-dense", "both", "all-sparse"])
 @pytest.mark.parametrize("ridge", [0.1, 2.0, 50.0])
-def test_gradients_arrive_where_numpy_does(ridge):
+@pytest.mark.parametrize("left", [[], [4, 0, 17]], ids=["all-rows", "some-left-out"])
+def test_gradients_arrive_where_numpy_does(monkeypatch, common, ridge, left):
     from scipy.sparse import csr_array
 
+    monkeypatch.setattr(classify, "COMMON", common)
     random = np.random.default_rng(0)
-    features = random.normal(size=(40, 60)).astype(np.float32)
+    features = random.normal(size=(40, 60)) * (random.random((40, 60)) < 0.5)
+    features = features.astype(np.float32)
     targets = np.eye(40, 3, dtype=np.float32)
-    rows = classify._Rows.of(csr_array(features), np.zeros((40, 2), np.float32))
-    kernel = features.astype(np.float64) @ features.T
-    expected = np.linalg.solve(kernel + ridge * np.eye(40), targets)
-    found = classify._solve(rows, targets, ridge)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, atol=2e-3 * np.abs(expected).max())
+    system = classify._System.of(csr_array(features), np.zeros((40, 2), np.float32), ridge)
+    kept = np.setdiff1d(np.arange(40), left)
+    kernel = features[kept].astype(np.float64) @ features[kept].T
+    expected = np.zeros((40, 3))
+    expected[kept] = np.linalg.solve(kernel + ridge * np.eye(len(kept)), targets[kept])
+    places = np.array(left, np.int64)
+    # No eigenvalue is below the ridge, so that no weight is further off than this.
+    allowed = classify.TOLERANCE / ridge + 1e-5
+    for start in (None, system.solve(targets)):
+        found = system.solve(targets, places, start)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=allowed, rtol=0)
 
 
 def test_a_column_without_targets_stays_at_nothing():
     from scipy.sparse import csr_array
 
-    rows = classify._Rows.of(csr_array(np.eye(4, dtype=np.float32)), np.zeros((4, 2), np.float32))
+    identity = csr_array(np.eye(4, dtype=np.float32))
+    system = classify._System.of(identity, np.zeros((4, 2), np.float32), ridge=1.0)
     targets = np.array([[1, 0]] * 4, np.float32)
-    np.testing.assert_allclose(classify._solve(rows, targets, 1.0), targets / 2, atol=1e-6)
+    np.testing.assert_allclose(system.solve(targets), targets / 2, atol=1e-6)
 
 
 def test_a_larger_ridge_makes_scores_smaller(questions, vectors):
