@@ -12,7 +12,7 @@ import numpy as np
 
 from qa.corpus import OFF_TOPIC, Passage
 from qa.index import Index
-from qa.index.build import HeldOut
+from qa.index.build import HeldOut, best
 from qa.rank import FEATURES, QUESTION_FEATURES, TOPIC_FEATURES, Ranker
 from qa.segment import Segments
 
@@ -87,7 +87,7 @@ def gather(
     """
     topics, about = _question_evidence(index, query, held)
     sparse = index.sparse(query.segments)
-    chosen = _best(sparse.bm25, depth)
+    chosen = {int(row) for row in best(sparse.bm25, depth) if sparse.bm25[row] > 0}
     if query.vector is not None:
         chosen |= {row for row, _ in index.nearest(query.vector, depth)}
     likely = sorted(topics, key=lambda topic: (-topics[topic][0], topic))[:TOPIC_DEPTH]
@@ -140,7 +140,7 @@ def _question_evidence(
         [(index.question_topics[i], cosine) for i, cosine in nearest if i != row], index
     )
     similar = classifier.similarities(query.segments)
-    most = np.argsort(-similar, kind="stable")[:QUESTION_DEPTH]
+    most = best(similar, QUESTION_DEPTH)
     written = _of_each(
         [(classifier.classes[classifier.labels[i]], float(similar[i])) for i in most if i != place],
         index,
@@ -181,12 +181,6 @@ def _of_each(nearest: Sequence[tuple[str, float]], index: Index) -> dict[str, fl
         topic: sum([*found.get(topic, ()), *[floor] * NEAREST][:NEAREST]) / NEAREST
         for topic in (*index.topic, OFF_TOPIC)
     }
-
-
-def _best(scores: Float, depth: int) -> set[int]:
-    """Return the rows of the highest scores above zero, ties by row."""
-    order = np.argsort(-scores, kind="stable")[:depth]
-    return {int(row) for row in order if scores[row] > 0}
 
 
 def _shown(index: Index, ranker: Ranker, candidates: Candidates, group: int) -> int:

@@ -12,6 +12,7 @@ import pytest
 from qa import index
 from qa.corpus import read
 from qa.errors import IndexCorrupt, IndexLocked, IndexMissing, IndexStale, IndexUnwritable
+from qa.index.build import best
 from qa.index.store import BUILDS, CURRENT, MANIFEST
 from qa.rebuild import rebuild
 from qa.segment import Segmenter
@@ -362,3 +363,9 @@ def test_the_same_corpus_gives_the_same_build_in_another_process(corpus_folder, 
         done = subprocess.run([*command, *places], env=env, capture_output=True, check=True)
         names.add(json.loads(done.stdout)["build"])
     assert len(names) == 1
+
+
+@pytest.mark.parametrize("k", [1, 3, 4, 5, 9])
+def test_the_best_are_the_highest_and_ties_go_by_place(k):
+    scores = np.array([0.5, 0, 0.9, 0.5, 0], np.float32)
+    assert best(scores, k).tolist() == [2, 0, 3, 1, 4][:k]

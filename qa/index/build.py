@@ -385,6 +385,14 @@ def _nearest(index: faiss.Index, vector: Float, k: int) -> list[tuple[int, float
     return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
 
+def best(scores: Float, k: int) -> np.ndarray:
+    """Return the places of the k highest scores, or of all there are, best first, ties by place."""
+    places = np.arange(len(scores))
+    if k < len(scores):
+        places = np.flatnonzero(scores >= np.partition(scores, -k)[-k])
+    return places[np.argsort(-scores[places], kind="stable")][:k]
+
+
 def bm25(texts: Iterable[Sequence[str]]) -> bm25s.BM25:
     """Return the BM25 index of texts already cut; they are read once and not kept.
 
