@@ -12,7 +12,7 @@ import numpy as np
 
 from qa.corpus import OFF_TOPIC, Passage
 from qa.index import Index
-from qa.index.build import HeldOut, best
+from qa.index.build import QUESTION_DEPTH, HeldOut, Pairs, best
 from qa.rank import FEATURES, QUESTION_FEATURES, TOPIC_FEATURES, Ranker
 from qa.segment import Segments
 
@@ -20,7 +20,6 @@ Float = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 # Each list contributes this many rows to the candidates; all candidates get all features.
 DEPTH = 50
-QUESTION_DEPTH = 200
 TOPIC_DEPTH = 10
 # In logits of the retrieval model: the lead answers the title, so another section of its topic
 # must be clearly nearer to be shown in its place.
@@ -126,24 +125,20 @@ def _question_evidence(
     if classifier is None or wording is None:
         return {}, (0.0,) * len(QUESTION_FEATURES)
     if held is None:
-        scores, place, row = classifier.scores(query.segments, query.vector), -1, -1
+        scores = classifier.scores(query.segments, query.vector)
         worded = wording.scores(query.segments, None)
+        similar = index.similar_questions(query.segments, QUESTION_DEPTH)
     else:
         scores = held.word_scores if query.vector is None else held.scores
-        worded, place, row = held.wording, held.place, held.row
+        worded, similar = held.wording, held.similar
     known, off_topic = _scored(classifier.classes, scores)
     by_words, off_topic_wording = _scored(wording.classes, worded)
-    nearest = []
+    nearest: Pairs = []
     if query.vector is not None:
-        nearest = index.nearest_questions(query.vector, QUESTION_DEPTH)
-    alike = _of_each(
-        [(index.question_topics[i], cosine) for i, cosine in nearest if i != row], index
-    )
-    similar = classifier.similarities(query.segments)
-    most = best(similar, QUESTION_DEPTH)
+        nearest = held.nearest if held else index.nearest_questions(query.vector, QUESTION_DEPTH)
+    alike = _of_each([(index.question_topics[row], cosine) for row, cosine in nearest], index)
     written = _of_each(
-        [(classifier.classes[classifier.labels[i]], float(similar[i])) for i in most if i != place],
-        index,
+        [(classifier.classes[classifier.labels[place]], found) for place, found in similar], index
     )
     evidence: dict[str, tuple[float, ...]] = {
         topic: (*pair, *by_words[topic], alike[topic], written[topic])

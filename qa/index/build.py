@@ -36,11 +36,13 @@ CALM_EVERY = 2  # of the questions that speak of no danger: all of them would dr
 WORDING_RIDGE = 1.0  # chosen on held-out variants (docs/evaluation.md, "Ranker")
 # Enough questions for sixteen weights, few enough for a rebuild of seconds.
 MOST_HELD_OUT = 2500
+QUESTION_DEPTH = 200  # the nearest questions that speak for their topics
 
 # One question is too little to share out among threads: waking them costs more than the search.
 faiss.omp_set_num_threads(1)
 
 Float = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+Pairs = Sequence[tuple[int, float]]  # (row or place, similarity), best first
 Progress = Callable[[str, int, int], None]  # (what, done, of)
 
 
@@ -102,7 +104,8 @@ class HeldOut:
     word_scores: Float  # (classes,), by a classifier that was not told the vector either
     wording: Float  # (classes,), of the classifier of wording
     place: int  # among the classifier's questions
-    row: int  # among the index's questions
+    nearest: Pairs  # the questions of nearest vectors, by row, itself aside
+    similar: Pairs  # those of most similar wording, by the classifier's places, itself aside
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ class Index:
             rows.setdefault(passage.topic, []).append(row)
         return rows
 
-    def nearest(self, vector: Float, k: int) -> list[tuple[int, float]]:
+    def nearest(self, vector: Float, k: int) -> Pairs:
         """Return the k passage rows closest to a question vector.
 
         Args:
@@ -155,11 +158,15 @@ class Index:
         Returns:
             (row, cosine) pairs, best first, ties by row; cosine in [−1, 1].
         """
-        return _nearest(self.vectors, vector, k)
+        return _nearest(self.vectors, vector[None], k)[0]
 
-    def nearest_questions(self, vector: Float, k: int) -> list[tuple[int, float]]:
+    def nearest_questions(self, vector: Float, k: int) -> Pairs:
         """Return the k rows of ``question_vectors`` closest to a question vector."""
-        return _nearest(self.question_vectors, vector, k)
+        return _nearest(self.question_vectors, vector[None], k)[0]
+
+    def similar_questions(self, segments: Segments, k: int) -> Pairs:
+        """Return the k of the classifier's questions whose wording is most like a question's."""
+        return _similar(self.classifier, segments, k) if self.classifier else []
 
     def cosines(self, vector: Float, rows: Sequence[int]) -> Float:
         """Return the cosine of each of some passage rows with a question vector."""
@@ -295,15 +302,31 @@ def _classifiers(
     classifier, left_out = classify.fit(segments, labels, vectors[rows], held)
     nowhere = np.zeros((len(rows), 1), np.float32)
     wording, worded = classify.fit(segments, labels, nowhere, held, WORDING_RIDGE, classify.PAIRS)
-    scores = zip(left_out.scores, left_out.by_words, worded.scores, strict=True)
+    held_vectors = vectors[[rows[i] for i in held]]
+    nearest = _nearest(_flat(vectors), held_vectors, QUESTION_DEPTH) if held else []
+    evidence = zip(held, left_out.scores, left_out.by_words, worded.scores, nearest, strict=True)
     return (
         classifier,
         wording,
         tuple(
-            HeldOut(segments[i], vectors[rows[i]], labels[i], *scored, i, rows[i])
-            for i, scored in zip(held, scores, strict=True)
+            HeldOut(
+                segments[i],
+                vectors[rows[i]],
+                labels[i],
+                scores=scores,
+                word_scores=word_scores,
+                wording=worded_scores,
+                place=i,
+                nearest=_without(rows[i], near),
+                similar=_without(i, _similar(classifier, segments[i], QUESTION_DEPTH)),
+            )
+            for i, scores, word_scores, worded_scores, near in evidence
         ),
     )
+
+
+def _without(own: int, pairs: Pairs) -> Pairs:
+    return [pair for pair in pairs if pair[0] != own]
 
 
 def _unseen(texts: Sequence[str], labels: Sequence[str], encoder: Encoder) -> list[int]:
@@ -378,11 +401,21 @@ def _flat(vectors: Float) -> faiss.IndexFlatIP:
     return index
 
 
-def _nearest(index: faiss.Index, vector: Float, k: int) -> list[tuple[int, float]]:
-    cosines, rows = index.search(vector[None], min(k, index.ntotal))
+def _nearest(index: faiss.Index, vectors: Float, k: int) -> list[Pairs]:
+    """Return, for each vector, the k nearest rows."""
+    cosines, rows = index.search(vectors, min(k, index.ntotal))
     # FAISS pads with -1 where it finds fewer than it was asked for.
-    found = [(int(r), float(c)) for r, c in zip(rows[0], cosines[0], strict=True) if r >= 0]
-    return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+    found = [
+        [(row, cosine) for row, cosine in zip(*pair, strict=True) if row >= 0]
+        for pair in zip(rows.tolist(), cosines.tolist(), strict=True)
+    ]
+    return [sorted(pairs, key=lambda pair: (-pair[1], pair[0])) for pairs in found]
+
+
+def _similar(classifier: TopicClassifier, segments: Segments, k: int) -> Pairs:
+    similarities = classifier.similarities(segments)
+    places = best(similarities, k)
+    return list(zip(places.tolist(), similarities[places].tolist(), strict=True))
 
 
 def best(scores: Float, k: int) -> np.ndarray:
