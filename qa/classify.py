@@ -221,12 +221,17 @@ class _System:
         for _ in range(MOST_STEPS):
             if (np.square(residual).sum(axis=0) <= enough).all():
                 break
-            near = (residual - self.dense @ (inverse @ (self.dense.T @ residual))) / self.ridge
+            near = self.dense @ (inverse @ (self.dense.T @ residual))
+            near = np.subtract(residual, near, out=near)
+            near /= self.ridge
             near[left] = 0
             now = np.einsum("ij,ij->j", residual, near)
-            direction = near + now / before * direction
-            image = residual + now / before * image
-            applied = image + self.rare @ (self.rare_by_feature @ direction)
+            direction *= now / before
+            direction += near
+            image *= now / before
+            image += residual
+            applied = self.rare @ (self.rare_by_feature @ direction)
+            applied += image
             applied[left] = 0
             step = now / np.maximum(np.einsum("ij,ij->j", direction, applied), _TINY)
             dual += step * direction
@@ -270,10 +275,14 @@ def _tfidf(counts: Counter[str], features: dict[str, int], idf: Float) -> tuple[
 
 def _entries(
     counts: Sequence[Counter[str]], features: dict[str, int], idf: Float
-) -> tuple[Float, tuple[list[int], list[int]]]:
-    """Return the tf-idf weights of all questions with their (question, feature) places."""
-    weighted = [_tfidf(count, features, idf) for count in counts]
-    rows = [row for row, (columns, _) in enumerate(weighted) for _ in columns]
-    columns = [column for columns, _ in weighted for column in columns]
-    values: Float = np.concatenate([values for _, values in weighted])
-    return values, (rows, columns)
+) -> tuple[Float, tuple[np.ndarray, np.ndarray]]:
+    """Return ``_tfidf`` of all questions at once, with their (question, feature) places."""
+    names = (features.get(name, -1) for count in counts for name in count)
+    columns = np.fromiter(names, np.int32)
+    seen = np.fromiter((n for count in counts for n in count.values()), np.float32)
+    rows = np.repeat(np.arange(len(counts), dtype=np.int32), [len(count) for count in counts])
+    known = columns >= 0
+    columns, seen, rows = columns[known], seen[known], rows[known]
+    weights = idf[columns] * (1 + np.log(seen))
+    lengths = np.sqrt(np.bincount(rows, np.square(weights), minlength=len(counts)))
+    return (weights / lengths[rows]).astype(np.float32), (rows, columns)
