@@ -15,12 +15,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from qa.segment import Segments
 
@@ -34,6 +36,9 @@ FEWEST_QUESTIONS = 2
 COMMON = 200
 TOLERANCE = 5e-4  # of the residual, relative to the targets: scores are then within 0.002
 MOST_STEPS = 1000
+# Each solves a share of the classes. Threads within a product, which wait for one another at each,
+# would be slower on two cores, and far slower on busy ones.
+THREADS = 2
 FOLDS = 2  # in which held-out questions are scored
 WORD = "w:"  # before the name of a word, which is not an n-gram
 # What a classifier reads of a question: n-grams and words, or words and neighbouring pairs.
@@ -130,8 +135,10 @@ def fit(
     targets = np.zeros((len(labels), len(classes)), np.float32)
     classes_of = np.array([number[label] for label in labels], np.int32)
     targets[np.arange(len(labels)), classes_of] = 1
-    system = _System.of(matrix, vectors, ridge)
-    dual = system.solve(targets)
+    with threadpool_limits(limits=1, user_api="blas"):  # see THREADS
+        system = _System.of(matrix, vectors, ridge)
+        dual = system.solve(targets)
+        left_out = _held_out(system, vectors.shape[1], targets, dual, np.array(held, np.int64))
     by_feature = matrix.tocsc()
     by_feature.sort_indices()
     classifier = TopicClassifier(
@@ -146,7 +153,7 @@ def fit(
         values=by_feature.data.astype(np.float16),
         reads=reads,
     )
-    return classifier, _held_out(system, vectors.shape[1], targets, dual, np.array(held, np.int64))
+    return classifier, left_out
 
 
 def _held_out(system: _System, dim: int, targets: Float, dual: Float, held: np.ndarray) -> LeftOut:
@@ -199,21 +206,30 @@ class _System:
         return found
 
     def solve(self, targets: Float, left: np.ndarray = _NONE, start: Float | None = None) -> Float:
-        """Return the dual weights, by conjugate gradients for all columns at once.
+        """Return the dual weights.
 
         Args:
             left: rows that take no part; their weights are zero.
             start: dual weights to begin from.
         """
-        residual, dual = targets.copy(), np.zeros_like(targets)
+        inverse = self._inverse(left)
+        begin = np.zeros_like(targets) if start is None else start.copy()
+        begin[left] = 0
+        shares = np.array_split(np.arange(targets.shape[1]), THREADS)
+        with ThreadPoolExecutor(THREADS) as pool:
+            found = pool.map(
+                lambda share: self._solve(targets[:, share], left, begin[:, share], inverse), shares
+            )
+            return np.hstack(list(found))
+
+    def _solve(self, targets: Float, left: np.ndarray, dual: Float, inverse: Float) -> Float:
+        """Return some columns of dual weights, by conjugate gradients for all of them at once."""
+        residual = targets.copy()
         residual[left] = 0
         enough = TOLERANCE**2 * np.square(residual).sum(axis=0)
-        if start is not None:
-            dual += start
-            dual[left] = 0
+        if dual.any():
             residual -= self.dot(self.sums(dual)) + self.ridge * dual
             residual[left] = 0
-        inverse = self._inverse(left)
         # ``image`` is what the dense part and the ridge make of ``direction``: as its inverse
         # makes the one of the other, it needs no product of its own.
         direction, image = np.zeros_like(targets), np.zeros_like(targets)

@@ -34,6 +34,7 @@ DOORS = {
     "safetensors": "embed",
     "faiss": "index",
     "bm25s": "index",
+    "threadpoolctl": "classify",
     "markdown_it": "corpus",
     "yaml": "corpus",
     "rich": "terminal",
