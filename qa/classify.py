@@ -125,11 +125,7 @@ def fit(
             every ``FOLDS``-th other.
         reads: ``GRAMS`` or ``PAIRS``.
     """
-    from scipy.sparse import csr_array
-
-    counts = [_features(segments, reads) for segments in questions]
-    features, idf = _vocabulary(counts)
-    matrix = csr_array(_entries(counts, features, idf), (len(counts), len(features)))
+    features, idf, matrix = _matrix(questions, reads)
     classes = tuple(sorted(set(labels)))
     number = {name: i for i, name in enumerate(classes)}
     targets = np.zeros((len(labels), len(classes)), np.float32)
@@ -270,6 +266,15 @@ def _features(segments: Segments, reads: str) -> Counter[str]:
         pairs = (f"{one}{BETWEEN}{next}" for one, next in pairwise(["", *words, ""]))
         return Counter((*(f"{WORD}{word}" for word in words), *pairs))
     return Counter((*segments.grams(LONGEST_GRAM), *(f"{WORD}{word}" for word in words)))
+
+
+def _matrix(questions: Sequence[Segments], reads: str) -> tuple[dict[str, int], Float, Any]:
+    """Return the features with their idf, and the questions' tf-idf, sparse, by rows."""
+    from scipy.sparse import csr_array
+
+    counts = [_features(segments, reads) for segments in questions]
+    features, idf = _vocabulary(counts)
+    return features, idf, csr_array(_entries(counts, features, idf), (len(counts), len(features)))
 
 
 def _vocabulary(counts: Sequence[Counter[str]]) -> tuple[dict[str, int], Float]:

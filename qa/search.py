@@ -130,12 +130,14 @@ def _question_evidence(
         similar = index.similar_questions(query.segments, QUESTION_DEPTH)
     else:
         scores = held.word_scores if query.vector is None else held.scores
-        worded, similar = held.wording, held.similar
+        worded, similar = held.wording, _pairs(held.similar)
     known, off_topic = _scored(classifier.classes, scores)
     by_words, off_topic_wording = _scored(wording.classes, worded)
     nearest: Pairs = []
     if query.vector is not None:
-        nearest = held.nearest if held else index.nearest_questions(query.vector, QUESTION_DEPTH)
+        nearest = (
+            _pairs(held.nearest) if held else index.nearest_questions(query.vector, QUESTION_DEPTH)
+        )
     alike = _of_each([(index.question_topics[row], cosine) for row, cosine in nearest], index)
     written = _of_each(
         [(classifier.classes[classifier.labels[place]], found) for place, found in similar], index
@@ -147,6 +149,10 @@ def _question_evidence(
     unknown = classifier.unknown_words(query.segments)
     nothing = (off_topic, off_topic_wording, unknown, alike[OFF_TOPIC], written[OFF_TOPIC])
     return evidence, nothing
+
+
+def _pairs(rows: np.ndarray) -> Pairs:
+    return [(int(row), similarity) for row, similarity in rows.tolist()]
 
 
 def _scored(classes: Sequence[str], scores: Float) -> tuple[dict[str, tuple[float, float]], float]:

@@ -39,7 +39,7 @@ class Segments:
     stop_words: frozenset[str]
     synonyms: tuple[str, ...] = ()  # of a question's words: what the guidance may say instead
 
-    @cached_property
+    @property
     def tokens(self) -> tuple[str, ...]:
         """What the encoder reads: words, sub-words, and every character of longer words."""
         words = tuple(word for word, _ in self.words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -104,8 +104,10 @@ class HeldOut:
     word_scores: Float  # (classes,), by a classifier that was not told the vector either
     wording: Float  # (classes,), of the classifier of wording
     place: int  # among the classifier's questions
-    nearest: Pairs  # the questions of nearest vectors, by row, itself aside
-    similar: Pairs  # those of most similar wording, by the classifier's places, itself aside
+    # The questions of nearest vectors and of most similar wording, itself aside: pairs as rows of
+    # arrays, since there are half a million.
+    nearest: np.ndarray  # float64 (n, 2): row, cosine
+    similar: np.ndarray  # float64 (n, 2): place among the classifier's questions, similarity
 
 
 @dataclass(frozen=True)
@@ -158,11 +160,11 @@ class Index:
         Returns:
             (row, cosine) pairs, best first, ties by row; cosine in [−1, 1].
         """
-        return _nearest(self.vectors, vector[None], k)[0]
+        return next(_nearest(self.vectors, vector[None], k))
 
     def nearest_questions(self, vector: Float, k: int) -> Pairs:
         """Return the k rows of ``question_vectors`` closest to a question vector."""
-        return _nearest(self.question_vectors, vector[None], k)[0]
+        return next(_nearest(self.question_vectors, vector[None], k))
 
     def similar_questions(self, segments: Segments, k: int) -> Pairs:
         """Return the k of the classifier's questions whose wording is most like a question's."""
@@ -303,7 +305,7 @@ def _classifiers(
     nowhere = np.zeros((len(rows), 1), np.float32)
     wording, worded = classify.fit(segments, labels, nowhere, held, WORDING_RIDGE, classify.PAIRS)
     held_vectors = vectors[[rows[i] for i in held]]
-    nearest = _nearest(_flat(vectors), held_vectors, QUESTION_DEPTH) if held else []
+    nearest = _nearest(_flat(vectors), held_vectors, QUESTION_DEPTH)
     evidence = zip(held, left_out.scores, left_out.by_words, worded.scores, nearest, strict=True)
     return (
         classifier,
@@ -325,8 +327,8 @@ def _classifiers(
     )
 
 
-def _without(own: int, pairs: Pairs) -> Pairs:
-    return [pair for pair in pairs if pair[0] != own]
+def _without(own: int, pairs: Pairs) -> np.ndarray:
+    return np.array([pair for pair in pairs if pair[0] != own]).reshape(-1, 2)
 
 
 def _unseen(texts: Sequence[str], labels: Sequence[str], encoder: Encoder) -> list[int]:
@@ -401,15 +403,13 @@ def _flat(vectors: Float) -> faiss.IndexFlatIP:
     return index
 
 
-def _nearest(index: faiss.Index, vectors: Float, k: int) -> list[Pairs]:
+def _nearest(index: faiss.Index, vectors: Float, k: int) -> Iterator[Pairs]:
     """Return, for each vector, the k nearest rows."""
     cosines, rows = index.search(vectors, min(k, index.ntotal))
     # FAISS pads with -1 where it finds fewer than it was asked for.
-    found = [
-        [(row, cosine) for row, cosine in zip(*pair, strict=True) if row >= 0]
-        for pair in zip(rows.tolist(), cosines.tolist(), strict=True)
-    ]
-    return [sorted(pairs, key=lambda pair: (-pair[1], pair[0])) for pairs in found]
+    for pair in zip(rows, cosines, strict=True):
+        near = zip(*(column.tolist() for column in pair), strict=True)
+        yield sorted((p for p in near if p[0] >= 0), key=lambda pair: (-pair[1], pair[0]))
 
 
 def _similar(classifier: TopicClassifier, segments: Segments, k: int) -> Pairs:
