@@ -13,10 +13,10 @@ from urllib.parse import quote as quote_address
 from qa.corpus import Contact, Passage, Reply, Urgent
 from qa.danger import danger
 from qa.embed import Encoder, open_encoder
-from qa.errors import BadK, NotFound, QuestionEmpty, QuestionTooLong
+from qa.errors import BadK, IndexProblem, NotFound, QuestionEmpty, QuestionTooLong
 from qa.focus import Found, find
 from qa.highlight import Highlighter
-from qa.index import Index, Topic, load, searched_text
+from qa.index import Index, Topic, searched_text, serving
 from qa.message import Rules, Window
 from qa.normalise import normalise
 from qa.repair import Repairer
@@ -153,6 +153,7 @@ class Engine:
     segmenter: Segmenter
     encoder: Encoder
     words_only: bool = False  # whether it answers without the encoder
+    fault: IndexProblem | None = None  # why another build serves than the one that should
     highlighter: Highlighter = field(init=False, repr=False)
     repairer: Repairer = field(init=False, repr=False)
     rules: Rules = field(init=False, repr=False)
@@ -170,11 +171,14 @@ class Engine:
     def open(cls, settings: Settings) -> Engine:
         """Open the build in service, and the dictionary and the encoder that it was made with.
 
+        Where that build cannot serve, the one before it does, and ``fault`` says why.
+
         Raises:
             ModelError, IndexProblem: what is missing or does not fit, and what to do.
         """
         segmenter, encoder = open_tools(settings)
-        return cls(load(settings.index, segmenter, encoder), segmenter, encoder)
+        found = serving(settings.index, segmenter, encoder)
+        return cls(found.index, segmenter, encoder, fault=found.fault)
 
     @cached_property
     def by_words(self) -> Engine:

@@ -60,7 +60,7 @@ def serve(**flags: Any) -> None:
     """启动网页和 /ask 接口；还没有索引时先建立。"""
     # One question needs no team of threads; faiss reads this when it is first imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from qa.errors import IndexMissing
+    from qa.errors import IndexCorrupt, IndexMissing
     from qa.index import current
     from qa.web.server import serve as run
 
@@ -70,6 +70,8 @@ def serve(**flags: Any) -> None:
     except IndexMissing:
         click.echo("还没有索引，先建立一份……", err=True)
         _rebuild(settings)
+    except IndexCorrupt:
+        pass  # another build may serve; if none can, the server says so
     run(settings)
 
 
@@ -112,6 +114,49 @@ def rebuild(as_json: bool, **flags: Any) -> None:
         f"已建立索引 {report.build}：{report.topics} 个主题，{report.passages} 段，"
         f"{report.questions} 种问法；新编码 {report.encoded} 条，沿用 {report.reused} 条。"
     )
+
+
+@cli.command()
+@_INDEX
+@_JSON
+def verify(as_json: bool, **flags: Any) -> None:
+    """核对正在使用的和上一份索引的每个字节；有损坏时说出是哪个文件。"""
+    from dataclasses import asdict
+
+    from qa.index import verify as verify_builds
+
+    folder = _settings(flags).index
+    checked = verify_builds(folder)
+    whole = not any(build.damaged for build in checked)
+    if as_json:
+        builds = [asdict(build) for build in checked]
+        _print_json({"folder": str(folder), "healthy": whole, "builds": builds})
+    else:
+        from qa.terminal import show_verified
+
+        show_verified(checked)
+    if not whole:
+        raise click.exceptions.Exit(1)
+
+
+@cli.command()
+@_CORPUS
+@_INDEX
+@_MODEL
+@_JSON
+def rollback(as_json: bool, **flags: Any) -> None:
+    """退回上一份索引；再运行一次就换回来。"""
+    from dataclasses import asdict
+
+    from qa.answer import open_tools
+    from qa.index import rollback as go_back
+
+    settings = _settings(flags)
+    pointer = go_back(settings.index, *open_tools(settings))
+    if as_json:
+        _print_json(asdict(pointer))
+    else:
+        click.echo(f"已退回索引 {pointer.current}；原来的 {pointer.previous} 留作上一份。")
 
 
 @cli.command()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qa.evaluate import Evaluation, Scores
     from qa.evaluate.metrics import Estimate
     from qa.feedback import Report, Verdicts
+    from qa.index import Verified
 
 _STATUS = {
     "answered": ("已找到依据", "green"),
@@ -275,6 +276,20 @@ def show_info(report: dict[str, Any]) -> None:
         table.add_row(row["name"], Text(row["value"]), row["origin"], row["help"])
     console.print(table)
     console.print(Text("一切正常。" if report["healthy"] else f"有问题：{report['problem']}"))
+
+
+def show_verified(checked: Sequence[Verified]) -> None:
+    """Print which files of the builds are damaged, and how that is mended."""
+    console = _console()
+    for role, build in zip(("正在使用", "上一份"), checked, strict=False):
+        counted = f"{role} {build.build}：{build.files} 个文件，{build.size} 字节"
+        console.print(Text(f"{counted}，{'有损坏' if build.damaged else '完好'}。"))
+        for name in build.damaged:
+            console.print(Text(f"- {name} 缺失或已损坏", style="red"))
+    if any(build.damaged for build in checked):
+        console.print(Text("请运行 qa rebuild，用语料重建索引；完好的那一份照常使用。"))
+    else:
+        console.print(Text("每个字节都对。"))
 
 
 @contextmanager

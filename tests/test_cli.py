@@ -12,7 +12,18 @@ import pytest
 from qa.cli import cli
 from qa.paths import MODEL
 
-COMMANDS = ["serve", "ask", "rebuild", "check", "evaluate", "info", "report", "train"]
+COMMANDS = [
+    "serve",
+    "ask",
+    "rebuild",
+    "verify",
+    "rollback",
+    "check",
+    "evaluate",
+    "info",
+    "report",
+    "train",
+]
 
 
 @pytest.fixture

@@ -4,16 +4,23 @@ The only importer of faiss and bm25s, and the only place that knows rows.
 """
 
 from qa.index.build import Index, Manifest, Topic, build, searched_text
-from qa.index.store import current, load, locked, save
+from qa.index.folder import Pointer, current, locked
+from qa.index.store import Serving, Verified, load, rollback, save, serving, verify
 
 __all__ = [
     "Index",
     "Manifest",
+    "Pointer",
+    "Serving",
     "Topic",
+    "Verified",
     "build",
     "current",
     "load",
     "locked",
+    "rollback",
     "save",
     "searched_text",
+    "serving",
+    "verify",
 ]

@@ -1,23 +1,17 @@
 """Builds on disk: written beside the one in service, verified, then switched by one rename.
 
-    index/
-      CURRENT                 {"current": "<build>", "previous": "<build>" or null}
-      builds/<build>/         plain files, named by their content; see index/README.md
-      lock                    held by the one rebuild at work
-
 A build is complete or absent: it is written under a temporary name, read back, and renamed. The
-pointer changes last. A reader sees the old build or the new one, never a mixture.
+pointer changes last. A reader sees the old build or the new one, never a mixture. What was damaged
+afterwards is found by the digest of every file, and the build that served before takes over.
 """
 
 from __future__ import annotations
 
-import errno
 import json
+import logging
 import os
-import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -26,74 +20,52 @@ from typing import Any
 import bm25s
 import faiss
 import numpy as np
-from filelock import FileLock, Timeout
 
 from qa.classify import TopicClassifier
 from qa.corpus import Contact, Passage, Reply, Urgent
 from qa.embed import Encoder
-from qa.errors import IndexCorrupt, IndexLocked, IndexMissing, IndexStale, IndexUnwritable
+from qa.errors import IndexCorrupt, IndexMissing, IndexProblem, IndexStale
 from qa.index.build import FORMAT, Index, Manifest, Topic
+from qa.index.folder import (
+    BUILDS,
+    CURRENT,
+    Pointer,
+    builds,
+    candidates,
+    corrupt,
+    current,
+    locked,
+    point,
+    pointer_text,
+    sync,
+    written,
+)
 from qa.rank import Ranker
 from qa.repair import Vocabulary
 from qa.segment import Segmenter
 
-CURRENT = "CURRENT"
-BUILDS = "builds"
-LOCK = "lock"
 MANIFEST = "manifest.json"
 _UNFINISHED = ".unfinished-"
-_NAME = re.compile("[0-9a-f]{16}")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Pointer:
-    """Which build serves, and which one served before it."""
+class Serving:
+    """The build that can serve, and what is wrong with the one that should."""
 
-    current: str
-    previous: str | None = None
-
-
-def current(folder: Path) -> Pointer:
-    """Return the pointer of an index folder.
-
-    Raises:
-        IndexMissing: nothing was ever built here.
-        IndexCorrupt: the pointer cannot be read.
-    """
-    try:
-        data = json.loads((folder / CURRENT).read_text("utf-8"))
-        return Pointer(str(data["current"]), data["previous"])
-    except FileNotFoundError as error:
-        raise IndexMissing(
-            f"{folder} 里还没有索引。请运行 qa rebuild 建立索引。",
-            f"There is no index in {folder}. Run `qa rebuild`.",
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _corrupt(folder / CURRENT) from error
+    index: Index
+    fault: IndexProblem | None = None
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the index folder for one rebuild.
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """One build, every byte of it checked."""
 
-    Raises:
-        IndexLocked: another rebuild holds it.
-        IndexUnwritable: the folder cannot be made or written.
-    """
-    with _written(folder):
-        (folder / BUILDS).mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise IndexLocked(
-                f"另一个 qa rebuild 正在写入 {folder}。请等它结束后再运行。",
-                f"Another `qa rebuild` is writing {folder}. Run this again when it has ended.",
-            ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    build: str
+    files: int  # the manifest included; 0 where it is what is damaged
+    size: int  # bytes
+    damaged: tuple[str, ...]  # paths below the build
 
 
 def save(folder: Path, index: Index, segmenter: Segmenter, encoder: Encoder) -> Index:
@@ -102,21 +74,21 @@ def save(folder: Path, index: Index, segmenter: Segmenter, encoder: Encoder) -> 
     The caller holds ``locked(folder)``. The build that served before is kept, older ones go.
 
     Raises:
-        IndexUnwritable: the disk is full or the folder is not writable; the old build serves on.
+        IndexUnwritable: the disk is full, fails or is read-only; a build that is whole serves on.
     """
-    builds = folder / BUILDS
-    with _written(folder):
-        for leftover in builds.glob(f"{_UNFINISHED}*"):
+    beside = folder / BUILDS
+    with written(folder):
+        for leftover in beside.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(leftover)
-        temporary = builds / f"{_UNFINISHED}{os.getpid()}"
+        temporary = beside / f"{_UNFINISHED}{os.getpid()}"
         temporary.mkdir()
         try:
             name = _write(temporary, index)
-            _put_in_place(temporary, builds / name)
+            _put_in_place(temporary, beside / name)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    loaded = load_build(builds / name, segmenter, encoder)
-    with _written(folder):
+    loaded = load_build(beside / name, segmenter, encoder)
+    with written(folder):
         _switch(folder, name)
     return loaded
 
@@ -132,6 +104,69 @@ def load(folder: Path, segmenter: Segmenter, encoder: Encoder) -> Index:
     return load_build(folder / BUILDS / current(folder).current, segmenter, encoder)
 
 
+def serving(folder: Path, segmenter: Segmenter, encoder: Encoder) -> Serving:
+    """Return the build in service or, where that cannot serve, the best one that can, and why.
+
+    Raises:
+        IndexProblem: what ``load`` says, where no other build can serve either.
+    """
+    while True:
+        seen = pointer_text(folder)
+        try:
+            return Serving(load(folder, segmenter, encoder))
+        except IndexProblem as error:
+            fault = error
+        # A rebuild may have switched meanwhile, and deleted what was being read.
+        if pointer_text(folder) == seen:
+            break
+    for name in candidates(folder):
+        try:
+            found = load_build(folder / BUILDS / name, segmenter, encoder)
+        except IndexProblem:
+            continue
+        if isinstance(fault, IndexMissing):  # builds are there: the pointer was lost
+            fault = corrupt(folder / CURRENT)
+        logger.warning("build %s serves instead code=%s %s", name, fault.code, fault)
+        return Serving(found, fault)
+    raise fault
+
+
+def rollback(folder: Path, segmenter: Segmenter, encoder: Encoder) -> Pointer:
+    """Go back to the build that served before, which then can be undone the same way.
+
+    Raises:
+        IndexMissing: none served before.
+        IndexCorrupt, IndexStale: it cannot serve; the one in service serves on.
+        IndexLocked, IndexUnwritable: nothing was changed.
+    """
+    current(folder)  # before the lock: it would make a folder where there is none
+    with locked(folder):
+        before = current(folder)
+        if before.previous is None:
+            raise IndexMissing(
+                f"{folder} 里没有上一份索引，无法退回。请改正语料后运行 qa rebuild。",
+                f"{folder} has no previous build to go back to. "
+                "Mend the corpus and run `qa rebuild`.",
+            )
+        load_build(folder / BUILDS / before.previous, segmenter, encoder)
+        after = Pointer(before.previous, before.current)
+        with written(folder):
+            point(folder, after)
+    return after
+
+
+def verify(folder: Path) -> tuple[Verified, ...]:
+    """Check every byte of the build in service and of the one before it.
+
+    Raises:
+        IndexMissing: nothing was ever built here.
+        IndexCorrupt: the pointer is damaged.
+    """
+    pointer = current(folder)
+    names = [pointer.current, *([pointer.previous] if pointer.previous else [])]
+    return tuple(_verify(folder / BUILDS / name) for name in names)
+
+
 def load_build(build: Path, segmenter: Segmenter, encoder: Encoder) -> Index:
     """Return one build; ``load`` says what can be wrong with it."""
     manifest = _manifest(build)
@@ -141,7 +176,7 @@ def load_build(build: Path, segmenter: Segmenter, encoder: Encoder) -> Index:
     try:
         return _read(build, manifest)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise _corrupt(build) from error
+        raise corrupt(build) from error
 
 
 def _write(build: Path, index: Index) -> str:
@@ -172,9 +207,9 @@ def _write(build: Path, index: Index) -> str:
     manifest = index.manifest.model_copy(update={"files": digests})
     (build / MANIFEST).write_text(manifest.model_dump_json(indent=1), "utf-8")
     for path in [*files, build / MANIFEST]:
-        _sync(path)
+        sync(path)
     for path in {path.parent for path in files}:
-        _sync(path)
+        sync(path)
     return manifest.build
 
 
@@ -262,11 +297,8 @@ def _write_lines(path: Path, rows: Iterator[dict[str, Any]]) -> None:
 
 
 def _write_vectors(path: Path, vectors: faiss.Index) -> None:
-    """Write vectors; faiss says a full disk in its own words, which an OSError carries on."""
-    try:
-        faiss.write_index(vectors, str(path))
-    except RuntimeError as error:
-        raise OSError(errno.ENOSPC, str(error).strip()) from error
+    # Not by faiss.write_index: it says a full disk in words, without the system's number.
+    path.write_bytes(faiss.serialize_index(vectors).data)
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:
@@ -274,18 +306,30 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
-def _manifest(build: Path) -> Manifest:
+def _checked(build: Path) -> dict[str, Any]:
+    """Return the manifest of a build of whatever format, if every byte is as it was written."""
     path = build / MANIFEST
     try:
-        data = json.loads(path.read_bytes())
-        if data["format"] != FORMAT:  # another format may have other fields
-            raise _stale("格式", "format", str(data["format"]), str(FORMAT))
-        manifest = Manifest.model_validate(data)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _corrupt(path) from error
-    if manifest.build != build.name:
-        raise _corrupt(path)
-    return manifest
+        text = path.read_bytes().decode()
+        data: dict[str, Any] = json.loads(text)
+        if text != json.dumps(data, ensure_ascii=False, indent=1):
+            raise corrupt(path)
+    except (OSError, ValueError) as error:
+        raise corrupt(path) from error
+    compact = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    if sha256(compact.encode()).hexdigest()[:16] != build.name:
+        raise corrupt(path)
+    return data
+
+
+def _manifest(build: Path) -> Manifest:
+    data = _checked(build)
+    if data["format"] != FORMAT:  # another format may have other fields
+        raise _stale("格式", "format", str(data["format"]), str(FORMAT))
+    try:
+        return Manifest.model_validate(data)
+    except ValueError as error:
+        raise corrupt(build / MANIFEST) from error
 
 
 def _require_match(manifest: Manifest, segmenter: Segmenter, encoder: Encoder) -> None:
@@ -310,62 +354,64 @@ def _stale(chinese: str, english: str, built: str, running: str) -> IndexStale:
     )
 
 
-def _is_whole(build: Path) -> bool:
+def _verify(build: Path) -> Verified:
+    """Check a build of whatever format; damage is what is returned."""
     try:
-        for name, digest in _manifest(build).files.items():
+        digests: dict[str, str] = _checked(build)["files"]
+    except IndexCorrupt:
+        return Verified(build.name, 0, 0, (MANIFEST,))
+    damaged, size = [], (build / MANIFEST).stat().st_size
+    for name, digest in digests.items():
+        try:
             _require_digest(build / name, digest)
-    except (IndexCorrupt, IndexStale):
-        return False
-    return True
+            size += (build / name).stat().st_size
+        except IndexCorrupt:
+            damaged.append(name)
+    return Verified(build.name, len(digests) + 1, size, tuple(damaged))
+
+
+def _is_whole(build: Path) -> bool:
+    return not _verify(build).damaged
 
 
 def _require_digest(path: Path, digest: str) -> None:
     try:
         found = _digest(path)
     except OSError as error:
-        raise _corrupt(path) from error
+        raise corrupt(path) from error
     if found != digest:
-        raise _corrupt(path)
-
-
-def _corrupt(path: Path) -> IndexCorrupt:
-    return IndexCorrupt(
-        f"索引文件 {path} 缺失或已损坏。请运行 qa rebuild 重建索引。",
-        f"The index file {path} is missing or damaged. Run `qa rebuild`.",
-    )
+        raise corrupt(path)
 
 
 def _put_in_place(temporary: Path, build: Path) -> None:
     """Give a finished build its name.
 
     The same build may be there already, and be the one in service: it is left alone. Only one
-    whose files are not what its manifest says is moved aside, and deleted once replaced.
+    whose files are not what its manifest says is moved aside, and deleted once replaced; between
+    the two the build that served before takes over.
     """
-    if build.exists():
-        if _is_whole(build):
-            return
-        os.rename(build, build.with_name(f"{_UNFINISHED}{build.name}"))
-    os.rename(temporary, build)
-    shutil.rmtree(build.with_name(f"{_UNFINISHED}{build.name}"), ignore_errors=True)
-    _sync(build.parent)
+    aside = build.with_name(f"{_UNFINISHED}{build.name}")
+    if not _is_whole(build):
+        if build.exists():
+            os.rename(build, aside)
+        os.rename(temporary, build)
+    sync(build.parent)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _switch(folder: Path, name: str) -> None:
-    """Point to a build, keep the one that served before, delete all others."""
+    """Point to a build, keep the one that served before if it is whole, delete all others."""
     try:
         before = current(folder)
+        served = [build for build in (before.current, before.previous) if build]
     except (IndexMissing, IndexCorrupt):
-        before = None
-    previous = before and (before.previous if before.current == name else before.current)
-    pointer = folder / f"{CURRENT}.new"
-    pointer.write_text(json.dumps({"current": name, "previous": previous}) + "\n", "utf-8")
-    _sync(pointer)
-    os.replace(pointer, folder / CURRENT)
-    _sync(folder)
-    for build in (folder / BUILDS).iterdir():
-        # Never what somebody else put there.
-        if _NAME.fullmatch(build.name) and build.name not in (name, previous):
-            shutil.rmtree(build, ignore_errors=True)
+        served = candidates(folder)
+    kept = (build for build in served if build != name and _is_whole(folder / BUILDS / build))
+    previous = next(kept, None)
+    point(folder, Pointer(name, previous))
+    for build in builds(folder):
+        if build not in (name, previous):
+            shutil.rmtree(folder / BUILDS / build, ignore_errors=True)
 
 
 def _digest(path: Path) -> str:
@@ -374,26 +420,3 @@ def _digest(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Make a file or the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _written(folder: Path) -> Iterator[None]:
-    """Turn a full disk or a folder that cannot be written into one error."""
-    try:
-        yield
-    except OSError as error:
-        reason = "磁盘已满" if error.errno == errno.ENOSPC else (error.strerror or str(error))
-        raise IndexUnwritable(
-            f"无法写入索引文件夹 {folder}：{reason}。正在使用的索引没有变动。",
-            f"The index folder {folder} cannot be written: {error.strerror}. "
-            "The index in service is unchanged.",
-        ) from error
