@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint wheel bench gate openapi screenshots browser clean
+.PHONY: help serve test lint wheel bench soak gate openapi screenshots browser clean
 
 help:
 	@echo "make serve   install, build the index if there is none, serve on http://127.0.0.1:8000"
 	@echo "make test    install what the tests need, a browser included, and run them all"
 	@echo "make lint    ruff and mypy          make wheel   build the wheel into dist/"
 	@echo "make bench   measure speed          make clean   delete the virtual environment"
+	@echo "make soak    kill rebuilds, spoil their disk: some minutes; docs/soak.md"
 	@echo "make gate    record the scores that later changes may not fall below"
 	@echo "make openapi write docs/openapi.json again"
 	@echo "make screenshots   take the pictures in docs/screenshots again"
@@ -48,6 +49,9 @@ wheel: | $(BIN)/python
 
 bench: $(VENV)/.test
 	$(BIN)/python bench/cold.py
+
+soak: $(VENV)/.test
+	$(BIN)/python -m bench.soak_kills
 
 gate: $(VENV)/.test
 	$(BIN)/qa rebuild
