@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -46,6 +47,9 @@ class _Group(click.Group):
 @click.version_option(__version__, prog_name="qa")
 def cli() -> None:
     """调解通知问答：用写好的指引回答关于调解通知的问题。"""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal that cannot show Chinese is told its code points, not a traceback.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @cli.command()

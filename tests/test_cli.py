@@ -69,6 +69,13 @@ def test_ask_imports_nothing_that_only_a_rebuild_needs(shipped_index):
     assert done.stderr.strip() == "set()"
 
 
+def test_terminal_without_chinese_is_told_code_points(shipped_index):
+    env = {**os.environ, "QA_INDEX": str(shipped_index), "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "qa", "ask", "逾期会坐牢吗"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert "\\u" in done.stdout
+
+
 @pytest.mark.usefixtures("shipped")
 def test_ask_prints_passages_sources_and_the_notice(runner):
     output = runner.invoke(cli, ["ask", "短信里的链接能点吗"]).output

@@ -1,6 +1,8 @@
 """Files → documents and passages: reading, Markdown, plain text, splitting, and every fault."""
 
+import errno
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -297,6 +299,21 @@ def test_missing_corpus_is_named(tmp_path, make):
         read(folder)
     assert str(folder) in str(caught.value)
     assert str(folder) in caught.value.english
+
+
+def test_folder_that_may_not_be_listed_is_a_fault(tmp_path, monkeypatch):
+    write(tmp_path, {"guidance/a.md": "文。", "guidance/closed/b.md": "文。"})
+    scandir = os.scandir
+
+    def closed(path):  # a mode would not stop root
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(CorpusInvalid) as caught:
+        read(tmp_path)
+    assert "guidance/closed" in str(caught.value)
 
 
 # Identity

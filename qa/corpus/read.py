@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -234,7 +235,7 @@ def _files(folder: Path) -> Iterator[Path]:
     root = folder / GUIDANCE if (folder / GUIDANCE).is_dir() else folder
     found = [
         path
-        for path in sorted(root.rglob("*"))
+        for path in sorted(_everything(root, folder))
         if path.suffix.lower() in SUFFIXES
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(root).parts)
@@ -248,6 +249,21 @@ def _files(folder: Path) -> Iterator[Path]:
     yield from found
 
 
+def _everything(root: Path, folder: Path) -> Iterator[Path]:
+    """Yield every file below a folder; one that may not be listed would be missed in silence."""
+
+    def refuse(error: OSError) -> None:
+        name = Path(error.filename).relative_to(folder).as_posix()
+        raise CorpusInvalid([_unreadable(name, error).fault]) from error
+
+    for parent, _, names in os.walk(root, onerror=refuse):
+        yield from (Path(parent, name) for name in names)
+
+
+def _unreadable(name: str, error: OSError) -> _Faulty:
+    return _Faulty(name, 1, f"无法读取：{error.strerror}。", f"cannot be read: {error.strerror}.")
+
+
 def _text(path: Path, folder: Path) -> _File:
     name = path.relative_to(folder).as_posix()
     try:
@@ -258,9 +274,7 @@ def _text(path: Path, folder: Path) -> _File:
             name, line, "不是 UTF-8 编码，请另存为 UTF-8。", "not UTF-8; save it as UTF-8."
         ) from error
     except OSError as error:
-        raise _Faulty(
-            name, 1, f"无法读取：{error.strerror}。", f"cannot be read: {error.strerror}."
-        ) from error
+        raise _unreadable(name, error) from error
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise _Faulty(name, 1, "文件是空的。", "the file is empty.")
