@@ -13,7 +13,7 @@ from urllib.parse import quote as quote_address
 from qa.corpus import Contact, Passage, Reply, Urgent
 from qa.danger import danger
 from qa.embed import Encoder, open_encoder
-from qa.errors import BadK, IndexProblem, NotFound, QuestionEmpty, QuestionTooLong
+from qa.errors import BadK, IndexProblem, IndexStale, NotFound, QuestionEmpty, QuestionTooLong
 from qa.focus import Found, find
 from qa.highlight import Highlighter
 from qa.index import Index, Topic, searched_text, serving
@@ -179,6 +179,26 @@ class Engine:
         segmenter, encoder = open_tools(settings)
         found = serving(settings.index, segmenter, encoder)
         return cls(found.index, segmenter, encoder, fault=found.fault)
+
+    def renewed(self, settings: Settings) -> Engine:
+        """Open the build in service beside this one, with the same dictionary and encoder.
+
+        They are opened anew where the build was made with others. Where the build serves here
+        already, that is this engine.
+
+        Raises:
+            ModelError, IndexProblem: as ``open`` does.
+        """
+        found = serving(settings.index, self.segmenter, self.encoder)
+        if isinstance(found.fault, IndexStale):
+            return Engine.open(settings)
+        if (
+            found.fault is None
+            and self.fault is None
+            and found.index.manifest == self.index.manifest
+        ):
+            return self
+        return Engine(found.index, self.segmenter, self.encoder, fault=found.fault)
 
     @cached_property
     def by_words(self) -> Engine:

@@ -4,10 +4,11 @@ The only importer of faiss and bm25s, and the only place that knows rows.
 """
 
 from qa.index.build import Index, Manifest, Topic, build, searched_text
-from qa.index.folder import Pointer, current, locked
+from qa.index.folder import CURRENT, Pointer, current, locked
 from qa.index.store import Serving, Verified, load, rollback, save, serving, verify
 
 __all__ = [
+    "CURRENT",
     "Index",
     "Manifest",
     "Pointer",

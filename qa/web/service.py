@@ -6,8 +6,10 @@ import logging
 import time
 from collections.abc import Sequence
 
+from flask import g, has_app_context
+
 from qa.answer import Answer, Engine, OutOfTime, Question
-from qa.errors import FeedbackError
+from qa.errors import FeedbackError, QAError
 from qa.feedback import Feedback
 from qa.settings import Settings
 from qa.web.limit import TimeLimit
@@ -34,12 +36,22 @@ class Service:
 
     @property
     def engine(self) -> Engine:
-        """The engine in service.
+        """The engine in service; within one request the same from its beginning to its end.
 
         Raises:
             QAError: why no index can serve.
         """
-        return self._standby.engine()
+        if not has_app_context():
+            return self._standby.engine()
+        if "engine" not in g:
+            g.engine = self._standby.engine()
+        engine: Engine = g.engine
+        return engine
+
+    @property
+    def fault(self) -> QAError | None:
+        """Why the build in service is not the one that answers, if so."""
+        return self._standby.fault
 
     def ask_all(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer each; once so many limits are used up, the others by words alone."""

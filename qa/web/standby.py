@@ -1,16 +1,23 @@
-"""The engine, or why there is none yet; a build that appears later is found without a restart."""
+"""The engine in service: opened when there is an index, changed when a rebuild switches."""
 
 from __future__ import annotations
 
 import logging
+import os
 import time
-from threading import Lock
+import weakref
+from pathlib import Path
+from threading import Lock, Thread
 
 from qa.answer import Engine
 from qa.errors import QAError
+from qa.index import CURRENT
 from qa.settings import Settings
+from qa.web.problems import trace
 
 RETRY_SECONDS = 5.0
+# A rebuild is seen after half of this on average, and a build opens in a fraction of a second.
+WATCH_SECONDS = 0.5
 
 logger = logging.getLogger(__name__)
 
@@ -18,19 +25,30 @@ logger = logging.getLogger(__name__)
 class Standby:
     """Holds the engine of one application.
 
+    A thread of its own looks for a new build; the old engine serves until the new one is open,
+    and requests that began with it end with it.
+
     Args:
         settings: where to look for an index.
-        engine: one that is already open; else it is opened now, and again now and then when a
-            request asks for it, until that succeeds.
+        engine: one that is already open, and stays; else it is opened now, and again now and then
+            when a request asks for it, until that succeeds.
     """
 
     def __init__(self, settings: Settings, engine: Engine | None) -> None:
         self._settings = settings
         self._engine = engine
         self._problem: QAError | None = None
+        self._opened: object = None  # the pointer's stamp when a build was last opened, or tried
         self._next_try = 0.0
         self._opening = Lock()
-        self._open()
+        if engine is None:
+            self._open()
+            Thread(target=_watch, args=[weakref.ref(self)], name="reload", daemon=True).start()
+
+    @property
+    def fault(self) -> QAError | None:
+        """Why the build in service is not the one that serves, if so."""
+        return self._problem
 
     def engine(self) -> Engine:
         """Return the engine.
@@ -46,16 +64,55 @@ class Standby:
             raise self._problem.with_traceback(None)
         return self._engine
 
+    def refresh(self) -> None:
+        """Switch to the build in service, unless it was looked at already."""
+        if _stamp(self._settings.index) != self._opened:
+            self._open()
+
     def _open(self) -> None:
-        """Try to open the engine, unless another thread is at it."""
-        if self._engine is not None or not self._opening.acquire(blocking=False):
+        """Try to open the build in service, unless another thread is at it."""
+        if not self._opening.acquire(blocking=False):
             return
         try:
-            self._engine = Engine.open(self._settings)
-        except QAError as error:
-            if self._problem is None or str(self._problem) != str(error):
-                logger.error("not ready code=%s %s", error.code, error)
-            self._problem = error
+            stamp = _stamp(self._settings.index)
+            engine, problem = self._try()
+            if problem and str(problem) != str(self._problem):
+                says = "serving an older build" if engine else "not ready"
+                logger.error("%s code=%s %s", says, problem.code, problem)
+            self._problem = problem
+            self._opened = stamp
+            if engine and engine is not self._engine:
+                self._engine = engine
+                logger.info("serving build=%s", engine.index.manifest.build)
         finally:
             self._next_try = time.monotonic() + RETRY_SECONDS
             self._opening.release()
+
+    def _try(self) -> tuple[Engine | None, QAError | None]:
+        """Return the engine that is to serve, and why it is not that of the build in service."""
+        serving = self._engine
+        try:
+            engine = serving.renewed(self._settings) if serving else Engine.open(self._settings)
+        except QAError as error:
+            return serving, error
+        return engine, engine.fault
+
+
+def _watch(standby: weakref.ref[Standby]) -> None:
+    """Look for new builds as long as anybody needs the engine."""
+    while one := standby():
+        try:
+            one.refresh()
+        except Exception as error:
+            logger.error("unexpected while opening a build\n%s", trace(error))
+        del one
+        time.sleep(WATCH_SECONDS)
+
+
+def _stamp(folder: Path) -> object:
+    """Return what changes whenever the pointer is replaced; None where there is none."""
+    try:
+        found = os.stat(folder / CURRENT)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
