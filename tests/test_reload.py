@@ -156,8 +156,6 @@ class Reader(threading.Thread):
     ONE = json.dumps({"question": "链接能点吗"}).encode()
     TWO = [{"question": "链接能点吗"}, {"question": "利息多少"}]
     MANY = json.dumps({"questions": TWO}).encode()
-        {"questions": [{"question": "链接能点吗"}, {"question": "利息多少"}]}
-    ).encode()
     REQUESTS = (("/ask", ONE), ("/api/v1/ask:batch", MANY), ("/topics/link", None))
 
     def __init__(self, address: str, stop: threading.Event) -> None:
