@@ -17,6 +17,7 @@ QAError
 │   ├── BadBatch             400  bad_batch
 │   ├── FeedbackInvalid      400  feedback_invalid
 │   ├── TooManyRequests      429  too_many_requests
+│   ├── Overloaded           503  overloaded
 │   └── Unexpected           500  unexpected
 ├── SettingInvalid           500  setting_invalid
 ├── CorpusError              500  the guidance files cannot be used as they are
@@ -32,6 +33,7 @@ QAError
     ├── IndexMissing              index_missing
     ├── IndexStale                index_stale
     ├── IndexCorrupt              index_corrupt
+    ├── NoPreviousBuild           no_previous_build
     ├── IndexLocked               index_locked
     └── IndexUnwritable           index_unwritable
 
@@ -248,6 +250,23 @@ class TooManyRequests(RequestError):
         super().__init__(
             f"这个网络问得太频繁。请等 {seconds} 秒再问；急事请拨打 12348（法律咨询）。",
             f"Too many questions from this network. Wait {seconds} seconds and ask again; "
+            "if it is urgent, call 12348 (legal advice).",
+        )
+
+
+class Overloaded(RequestError):
+    """More questions come in than can be answered in time; none is kept waiting."""
+
+    code = "overloaded"
+    status = 503
+    seconds = 2  # after which it is worth asking again
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"现在问的人太多，您的问题没有被保存。请等 {self.seconds} 秒再问；"
+            "急事请拨打 12348（法律咨询）。",
+            "Too many are asking just now; your question was not kept. "
+            f"Wait {self.seconds} seconds and ask again; "
             "if it is urgent, call 12348 (legal advice).",
         )
 

@@ -15,6 +15,7 @@ from qa import paths
 from qa.errors import SettingInvalid
 
 PREFIX = "QA_"
+MOST_BODY_BYTES = 1 << 20
 _WRONG_VALUE = {
     "int_parsing": "应是整数",
     "greater_than_equal": "不能小于 {ge}",
@@ -66,9 +67,9 @@ class Settings(BaseSettings):
     k: Annotated[int, Field(description="默认给出几段", ge=1, le=20)] = 3
     max_k: Annotated[int, Field(description="最多给出几段", ge=1, le=100)] = 20
     max_question_chars: Annotated[int, Field(description="问题最多多少字", ge=1, le=20000)] = 2000
-    max_body_bytes: Annotated[int, Field(description="请求体最多多少字节", ge=1024, le=1048576)] = (
-        65536
-    )
+    max_body_bytes: Annotated[
+        int, Field(description="请求体最多多少字节", ge=1024, le=MOST_BODY_BYTES)
+    ] = 65536
     time_limit_ms: Annotated[
         int, Field(description="一个问题最多算多少毫秒，超过就只按字词查找", ge=1, le=25000)
     ] = 2000

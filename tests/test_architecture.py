@@ -44,6 +44,7 @@ DOORS = {
     "limits": "web",
     "werkzeug": "web",
     "gunicorn": "web",
+    "waitress": "web",
     "sqlalchemy": "feedback",
 }
 MODULES = sorted(set().union(*LAYERS))

@@ -50,7 +50,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # would redirect, and a redirect repeats the question
-    service = Service(settings, engine)
+    service = app.extensions["qa"] = Service(settings, engine)
     add_pages(app, service)
     add_api(app, service)
     add_feedback(app, service)

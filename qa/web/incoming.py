@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from flask import request
-from gunicorn.http.errors import ParseException
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
@@ -176,7 +175,7 @@ def _body(limit: int) -> bytes:
         data = request.get_data()
     except RequestEntityTooLarge as error:
         raise BodyTooLarge(limit) from error
-    except (ParseException, OSError) as error:  # chunks that are not chunks
+    except OSError as error:
         raise BadRequest from error
     # Where no length was declared, werkzeug stops reading at the limit without a word.
     if request.content_length is None and len(data) >= limit:

@@ -1,20 +1,51 @@
-"""A time limit on work that cannot be stopped from outside."""
+"""Limits on work that cannot be stopped from outside: how long it takes, and how much at once."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
+from contextlib import contextmanager
+from threading import BoundedSemaphore, Lock
 from typing import TypeVar
 
 from qa.answer import OutOfTime
+from qa.errors import Overloaded
 from qa.web.problems import trace
+
+# Questions that may wait for each thread. One takes ten milliseconds: nobody waits long.
+WAITING = 4
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+def places(threads: int) -> int:
+    """Return how many questions a process takes on at a time: those at work and those waiting."""
+    return threads * (1 + WAITING)
+
+
+class Places:
+    """So many at a time; whoever comes beyond that is refused at once, not kept waiting."""
+
+    def __init__(self, number: int) -> None:
+        self._free = BoundedSemaphore(number)
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Hold one place.
+
+        Raises:
+            Overloaded: none is free.
+        """
+        if not self._free.acquire(blocking=False):
+            raise Overloaded
+        try:
+            yield
+        finally:
+            self._free.release()
 
 
 class TimeLimit:

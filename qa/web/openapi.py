@@ -53,7 +53,7 @@ _REASONS = {
     415: "The body is not JSON",
     429: "Too many questions from this address",
     500: "A fault of the server",
-    503: "No index serves yet",
+    503: "No index serves yet, or too many are asking",
 }
 _TYPED = ("question_empty", "question_too_long")
 _QUERY = (*_TYPED, "bad_k", "unknown_field", "address_too_long", "too_many_requests")

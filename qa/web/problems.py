@@ -23,6 +23,7 @@ from qa.errors import (
     MalformedJson,
     MethodNotAllowed,
     NotFound,
+    Overloaded,
     QAError,
     QuestionEmpty,
     QuestionError,
@@ -63,6 +64,7 @@ TITLES = {
     "bad_batch": ("这一批问题写得不对", "The batch is not as it should be"),
     "feedback_invalid": ("反馈没有记下", "The feedback was not kept"),
     "too_many_requests": ("问得太频繁", "Too many questions"),
+    "overloaded": ("现在问的人太多", "Too many are asking just now"),
     "unexpected": ("系统出了问题", "Something went wrong"),
 }
 NOT_READY_TITLE = ("暂时不能查询", "Not ready to answer")
@@ -118,6 +120,7 @@ def examples(settings: Settings) -> list[QAError]:
         BadBatch(MOST_QUESTIONS),
         FeedbackInvalid(),
         TooManyRequests(30),
+        Overloaded(),
         Unexpected(),
     ]
 
@@ -136,7 +139,7 @@ def respond(exception: Exception, settings: Settings) -> Response:
         response.headers.extend(
             (name, value) for name, value in exception.get_headers() if name == "Allow"
         )
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, TooManyRequests | Overloaded):
         response.headers["Retry-After"] = str(error.seconds)
     elif response.status_code == 503:
         response.headers["Retry-After"] = str(RETRY_SECONDS)

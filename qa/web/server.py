@@ -1,7 +1,7 @@
 """Serve the application through gunicorn: one master, workers that each open the engine.
 
 The engine is opened after the fork: FAISS and OpenMP have threads, and threads do not survive one.
-``kill -HUP`` replaces the workers, and with them the build that is served.
+``kill -HUP`` replaces the workers; a new build they find by themselves.
 """
 
 from __future__ import annotations
@@ -9,26 +9,20 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-from contextlib import suppress
-from http import HTTPStatus
 from typing import Any
 
 import click
-from gunicorn import glogging, util
+from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
-from gunicorn.http.errors import LimitRequestLine, ParseException
-from gunicorn.workers.gthread import ThreadWorker
 
-from qa.errors import AddressTooLong, BadRequest, QAError, SettingInvalid, Unexpected
+from qa.errors import SettingInvalid
 from qa.settings import Settings
 from qa.web import guard
-from qa.web.problems import MEDIA_TYPE, problem, trace
+from qa.web.worker import STOP_SECONDS, Worker
 
 BACKLOG = 2048
-LONGEST_REQUEST_LINE = 8190  # the most that gunicorn reads; a longer question goes by POST
-REQUEST_SECONDS = 30
-STOP_SECONDS = 20
+SILENT_SECONDS = 30  # after which gunicorn replaces a worker that does not say it is well
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (to say where it can be reached)
 
@@ -61,15 +55,14 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "bind": f"fd://{self._fd}",
             "workers": self._settings.workers,
             "threads": self._settings.threads,
-            "worker_class": _Worker,
+            "worker_class": Worker,
             "logger_class": _QuietLogger,
             "loglevel": "warning",
-            "timeout": REQUEST_SECONDS,
-            "graceful_timeout": STOP_SECONDS,
-            "limit_request_line": LONGEST_REQUEST_LINE,
+            "timeout": SILENT_SECONDS,
+            "graceful_timeout": STOP_SECONDS + 5,  # the worker counts, too, and is not to be killed
             "when_ready": _say_address,
             "control_socket_disable": True,
-            "forwarded_allow_ips": "",  # QA_PROXIES says whom to believe, not gunicorn
+            "backlog": BACKLOG,
         }
         for name, value in options.items():
             if name in self.cfg.settings:  # older gunicorns have no control socket
@@ -82,42 +75,11 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         return create_app(self._settings)
 
 
-class _Worker(ThreadWorker):  # type: ignore[misc]
-    """Answers what is not HTTP as every other error is answered, and logs no request lines."""
-
-    def handle_error(self, req: object, client: Any, addr: object, exc: BaseException) -> None:
-        """Send a problem; called where no application was reached, or where it crashed."""
-        if isinstance(exc, LimitRequestLine):
-            error: QAError = AddressTooLong()
-        elif isinstance(exc, ParseException):
-            error = BadRequest()
-        else:
-            error = Unexpected()
-            logger.error("unexpected in the server\n%s", trace(exc))
-        with suppress(OSError):
-            util.write_nonblock(client, _raw(error))
-
-
 class _QuietLogger(glogging.Logger):  # type: ignore[misc]
     """gunicorn's log without its access lines, which would hold the question."""
 
     def access(self, *args: object, **kwargs: object) -> None:
         """Log nothing."""
-
-
-def _raw(error: QAError) -> bytes:
-    """Return the whole HTTP response to a request that could not be read."""
-    body = problem(error).to_json().encode()
-    head = (
-        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
-        "Connection: close\r\n"
-        f"Content-Type: {MEDIA_TYPE}\r\n"
-        "Content-Language: zh-CN\r\n"
-        "X-Content-Type-Options: nosniff\r\n"
-        "Cache-Control: no-store\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -12,7 +12,7 @@ from qa.answer import Answer, Engine, OutOfTime, Question
 from qa.errors import FeedbackError, QAError
 from qa.feedback import Feedback
 from qa.settings import Settings
-from qa.web.limit import TimeLimit
+from qa.web.limit import Places, TimeLimit, places
 from qa.web.standby import Standby
 
 FLUSH_SECONDS = 30.0
@@ -33,6 +33,7 @@ class Service:
         self.feedback = _feedback(settings.feedback)
         self._standby = Standby(settings, engine)
         self._limit = TimeLimit(settings.threads, settings.time_limit_ms / 1000)
+        self._places = Places(places(settings.threads))
 
     @property
     def engine(self) -> Engine:
@@ -54,12 +55,27 @@ class Service:
         return self._standby.fault
 
     def ask_all(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer each; once so many limits are used up, the others by words alone."""
-        until = time.monotonic() + BATCH_LIMITS * self.settings.time_limit_ms / 1000
-        return [self.ask(one, hurried=time.monotonic() > until) for one in questions]
+        """Answer each; once so many limits are used up, the others by words alone.
 
-    def ask(self, question: Question, *, hurried: bool = False) -> Answer:
-        """Answer in time, if need be by words alone, and log how: never the question.
+        Raises:
+            Overloaded: as for one question.
+        """
+        until = time.monotonic() + BATCH_LIMITS * self.settings.time_limit_ms / 1000
+        with self._places.one():
+            return [self._ask(one, hurried=time.monotonic() > until) for one in questions]
+
+    def ask(self, question: Question) -> Answer:
+        """Answer in time, if need be by words alone.
+
+        Raises:
+            Overloaded: as many are asking already as can be answered in time.
+            QAError: why no index can serve.
+        """
+        with self._places.one():
+            return self._ask(question)
+
+    def _ask(self, question: Question, *, hurried: bool = False) -> Answer:
+        """Answer, and log how: never the question.
 
         Args:
             hurried: by words alone, without trying.
