@@ -36,6 +36,7 @@ from qa.web import create_app, standby
 ROWS = 10  # of the table
 MOST_GROWTH = 16.0  # MB from the end of the warm-up
 WATCH_SECONDS = 0.01  # instead of half a second, or most of the time would be waiting
+SAMPLES = 10  # of memory, files and threads for one row
 PATIENCE = 60  # seconds for one switch
 QUESTIONS = ("短信里的链接能点吗", "利息多少才合法")
 
@@ -123,10 +124,20 @@ def _silent(what: str, done: int, of: int) -> None:
     pass
 
 
+def at_rest() -> State:
+    """Return what is held without garbage, and without what the question under way holds."""
+    states = []
+    for _ in range(SAMPLES):
+        gc.collect()
+        states.append(State.now())
+        time.sleep(0.02)
+    return min(states, key=lambda state: (state.files, state.threads, state.memory))
+
+
 def reload(subject: Subject, number: int) -> tuple[State, State]:
     """Switch so many times and print a table; return the states after the warm-up and at the end.
 
-    An old engine goes when Python next collects garbage, so between the rows there is more.
+    Between the rows there is more: an old engine goes when Python next collects garbage.
     """
     print(
         f"{'reloads':>8}  {'MB':>7}  {'files':>5}  {'threads':>7}  {'median s':>8}  {'most s':>7}"
@@ -134,8 +145,7 @@ def reload(subject: Subject, number: int) -> tuple[State, State]:
     rows = []
     for start in range(0, number, number // ROWS):
         seconds = [subject.switch() for _ in range(number // ROWS)]
-        gc.collect()
-        rows.append(state := State.now())
+        rows.append(state := at_rest())
         print(
             f"{start + len(seconds):8}  {state.memory:7.1f}  {state.files:5}  {state.threads:7}  "
             f"{statistics.median(seconds):8.3f}  {max(seconds):7.3f}",
