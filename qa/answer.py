@@ -192,13 +192,12 @@ class Engine:
         found = serving(settings.index, self.segmenter, self.encoder)
         if isinstance(found.fault, IndexStale):
             return Engine.open(settings)
-        if (
-            found.fault is None
-            and self.fault is None
-            and found.index.manifest == self.index.manifest
-        ):
-            return self
-        return Engine(found.index, self.segmenter, self.encoder, fault=found.fault)
+        engine = Engine(found.index, self.segmenter, self.encoder, fault=found.fault)
+        return self if self._is_as_good_as(engine) else engine
+
+    def _is_as_good_as(self, other: Engine) -> bool:
+        same = self.index.manifest == other.index.manifest
+        return same and self.fault is None and other.fault is None
 
     @cached_property
     def by_words(self) -> Engine:

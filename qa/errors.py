@@ -33,7 +33,6 @@ QAError
     ├── IndexMissing              index_missing
     ├── IndexStale                index_stale
     ├── IndexCorrupt              index_corrupt
-    ├── NoPreviousBuild           no_previous_build
     ├── IndexLocked               index_locked
     └── IndexUnwritable           index_unwritable
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import threading
 import time
 from contextlib import closing
@@ -14,7 +15,7 @@ from flask import Flask
 
 from qa import index
 from qa.answer import open_tools
-from qa.index.store import BUILDS, CURRENT
+from qa.index.folder import BUILDS, CURRENT
 from qa.paths import CORPUS
 from qa.rebuild import rebuild
 from qa.settings import Settings
@@ -110,9 +111,15 @@ def test_a_damaged_new_build_is_not_switched_to_and_said_once(standby, rebuilt, 
     assert standby.fault is None
 
 
-def test_an_index_that_is_taken_away_serves_on(standby, tmp_path):
-    before = standby.engine()
+def test_a_pointer_or_an_index_that_is_taken_away_serves_on(standby, tmp_path):
+    build = build_of(standby)
     (tmp_path / "index" / CURRENT).unlink()
+    standby.refresh()
+    assert build_of(standby) == build
+    assert CURRENT in str(standby.fault)
+    before = standby.engine()
+    shutil.rmtree(tmp_path / "index")
+    standby._opened = "something else"
     standby.refresh()
     assert standby.engine() is before
     assert "qa rebuild" in str(standby.fault)

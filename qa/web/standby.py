@@ -76,9 +76,6 @@ class Standby:
         try:
             stamp = _stamp(self._settings.index)
             engine, problem = self._try()
-            if problem and str(problem) != str(self._problem):
-                says = "serving an older build" if engine else "not ready"
-                logger.error("%s code=%s %s", says, problem.code, problem)
             self._problem = problem
             self._opened = stamp
             if engine and engine is not self._engine:
@@ -94,6 +91,9 @@ class Standby:
         try:
             engine = serving.renewed(self._settings) if serving else Engine.open(self._settings)
         except QAError as error:
+            if str(error) != str(self._problem):
+                says = "a new build cannot be opened" if serving else "not ready"
+                logger.error("%s code=%s %s", says, error.code, error)
             return serving, error
         return engine, engine.fault
 
