@@ -52,6 +52,9 @@ bench: $(VENV)/.test
 
 soak: $(VENV)/.test
 	$(BIN)/python -m bench.soak_kills
+	$(BIN)/python -m bench.soak_reload
+	$(BIN)/qa rebuild
+	$(BIN)/python -m bench.soak_load
 
 gate: $(VENV)/.test
 	$(BIN)/qa rebuild

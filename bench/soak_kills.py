@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -399,10 +400,9 @@ SCENARIOS = (
 RECOVER_EVERY = 10  # runs
 
 
-def soak(trial: Trial, each: int, seed: int) -> list[dict]:
-    """Run every kind of fault of every scenario at so many events; return a row for each."""
+def soak(trial: Trial, each: int, seed: int) -> Iterator[dict]:
+    """Run every kind of fault of every scenario at so many events; yield a row for each."""
     chance = random.Random(seed)
-    rows = []
     for scenario in SCENARIOS:
         began = time.monotonic()
         events = trial.events(scenario)
@@ -422,8 +422,7 @@ def soak(trial: Trial, each: int, seed: int) -> list[dict]:
         seconds = round(time.monotonic() - began, 1)
         counts = {n: seen[n] for n in ("kills", "faults", "loss", "damage", "unclear", "stuck")}
         row = {"scenario": scenario.name, "events": len(events), **counts, "seconds": seconds}
-        rows.append({**row, "well": _is_well(scenario, seen)})
-    return rows
+        yield {**row, "well": _is_well(scenario, seen)}
 
 
 def _is_well(scenario: Scenario, seen: Counter) -> bool:
@@ -432,10 +431,14 @@ def _is_well(scenario: Scenario, seen: Counter) -> bool:
     return not any(seen[name] for name in ("loss", "damage", "unclear", "stuck"))
 
 
-def table(rows: list[dict]) -> str:
-    names = [name for name in rows[0] if name != "well"]
-    lines = [names, ["---"] * len(names), *([str(row[name]) for name in names] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def show(rows: Iterator[dict]) -> Iterator[dict]:
+    """Print each row of a table as soon as it is there."""
+    for number, row in enumerate(rows):
+        names = [name for name in row if name != "well"]
+        lines = [names, ["---"] * len(names)] if number == 0 else []
+        for line in (*lines, [str(row[name]) for name in names]):
+            print(f"| {' | '.join(line)} |", flush=True)
+        yield row
 
 
 def main() -> int:
@@ -446,8 +449,10 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.disable()  # what serves instead is counted here
     with tempfile.TemporaryDirectory(prefix="qa-kills-") as place:
-        rows = soak(Trial(Path(place)), arguments.each, arguments.seed)
-    print(json.dumps(rows) if arguments.json else table(rows))
+        found = soak(Trial(Path(place)), arguments.each, arguments.seed)
+        rows = list(found if arguments.json else show(found))
+    if arguments.json:
+        print(json.dumps(rows))
     return 0 if all(row["well"] for row in rows) else 1
 
 
