@@ -80,7 +80,7 @@ nginx:
 
 # For Linux on x86-64, Python 3.11 and newer, without what only training imports (ADR 0026).
 LOCK := uv pip compile --quiet --upgrade --generate-hashes --no-annotate --no-emit-index-url \
-  --no-emit-find-links --universal --python-version 3.11 --custom-compile-command 'make lock'
+  --no-emit-find-links --python-platform x86_64-manylinux_2_28 --python-version 3.11 --custom-compile-command 'make lock'
 
 lock: | $(BIN)/python
 	$(BIN)/pip install --quiet uv
