@@ -307,6 +307,15 @@ def test_a_page_of_a_topic_is_kept_for_a_moment_and_not_by_browsers(nginx):
     assert fetch(nginx[0], "GET", PAGE + "?a=1")[1]["X-Cache"] == "BYPASS"
 
 
+def test_a_page_that_is_kept_is_given_to_readers_of_its_language_alone(nginx):
+    for _ in range(2):
+        for language in ("zh-CN", "en"):
+            page = fetch(nginx[0], "GET", PAGE, headers={"Accept-Language": language})[2]
+            assert f'<html lang="{language}"'.encode() in page
+    headers = {"Accept-Language": quote(SECRET)}
+    assert fetch(nginx[0], "GET", PAGE, headers=headers)[1]["X-Cache"] == "BYPASS"
+
+
 def test_a_topic_that_is_known_is_not_sent_again(nginx):
     path = "/api/v1" + PAGE
     _, headers, _ = fetch(nginx[0], "GET", path)
