@@ -146,8 +146,8 @@ def test_systemd_finds_no_fault(tmp_path):
 
 
 def locked(name):
-    pins = re.findall(r"^([\w.-]+)==(\S+)(.*(?:\\\n.*)*)", read(DEPLOY / name), re.M)
-    return {package: version for package, version, hashes in pins if "--hash=sha256:" in hashes}
+    pin = r"^([\w.-]+)==(\S+) \\\n {4}--hash=sha256:[0-9a-f]{64}"
+    return dict(re.findall(pin, read(DEPLOY / name), re.M))
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-build.lock"])
