@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -20,6 +22,13 @@ from qa.paths import CORPUS
 from qa.rebuild import rebuild
 from qa.segment import Segmenter
 from qa.settings import PREFIX, Settings
+
+OFFLINE = Path(__file__).parent / "offline"
+# Before any test: neither pytest nor a process that a test starts reaches another machine.
+runpy.run_path(str(OFFLINE / "sitecustomize.py"))
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")])
+)
 
 REPLY = """---
 id: reply
@@ -101,6 +110,15 @@ def _no_settings_from_outside(monkeypatch, tmp_path):
     monkeypatch.setenv("QA_FEEDBACK", "off")
     monkeypatch.setenv("QA_RATE_LIMIT", "off")
     monkeypatch.setenv("QA_TIME_LIMIT_MS", "25000")  # machines that run tests are busy
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_leaves_this_machine(tmp_path_factory):
+    """Fail where a connection was tried, though the code that tried it passed over the error."""
+    refused = tmp_path_factory.mktemp("offline") / "refused"
+    os.environ["QA_TESTS_REFUSED"] = str(refused)
+    yield
+    assert not refused.exists(), refused.read_text("utf-8")
 
 
 @pytest.fixture(scope="session")
