@@ -11,8 +11,8 @@ QA = Path(__file__).parents[1] / "qa"
 LAYERS = [
     {"errors"},
     {"paths"},
-    {"settings", "normalise", "pinyin", "feedback"},
-    {"segment"},
+    {"settings", "normalise", "pinyin", "feedback", "redact", "timing"},
+    {"segment", "logs"},
     {"corpus", "embed", "repair"},
     {"classify", "rank", "message"},
     {"index", "danger"},
@@ -45,6 +45,8 @@ DOORS = {
     "werkzeug": "web",
     "gunicorn": "web",
     "sqlalchemy": "feedback",
+    "structlog": "logs",
+    "prometheus_client": "web",
 }
 MODULES = sorted(set().union(*LAYERS))
 

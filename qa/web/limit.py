@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TypeVar
 
 from qa.answer import OutOfTime
-from qa.web.problems import trace
+from qa.logs import trace
 
 logger = logging.getLogger(__name__)
 
@@ -67,4 +67,4 @@ class TimeLimit:
             self._overrun -= 1
         error = future.exception()
         if error is not None and not isinstance(error, OutOfTime):
-            logger.error("unexpected after the time limit\n%s", trace(error))
+            logger.error("unexpected after the time limit", extra={"trace": trace(error)})

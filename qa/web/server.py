@@ -1,6 +1,8 @@
 """Serve the application through gunicorn: one master, workers that each open the engine.
 
 The engine is opened after the fork: FAISS and OpenMP have threads, and threads do not survive one.
+The rest of ``qa.web`` is imported once ``serve`` has named the folder in which the workers' metrics
+add up: prometheus_client looks for it when it is first imported.
 ``kill -HUP`` replaces the workers, and with them the build that is served.
 """
 
@@ -8,9 +10,12 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
+import shutil
 import socket
 from contextlib import suppress
 from http import HTTPStatus
+from tempfile import mkdtemp
 from typing import Any
 
 import click
@@ -21,15 +26,14 @@ from gunicorn.http.errors import LimitRequestLine, ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
 from qa.errors import AddressTooLong, BadRequest, QAError, SettingInvalid, Unexpected
+from qa.logs import set_up, trace
 from qa.settings import Settings
-from qa.web import guard
-from qa.web.problems import MEDIA_TYPE, problem, trace
 
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own variable
 BACKLOG = 2048
 LONGEST_REQUEST_LINE = 8190  # the most that gunicorn reads; a longer question goes by POST
 REQUEST_SECONDS = 30
 STOP_SECONDS = 20
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (to say where it can be reached)
 
 logger = logging.getLogger(__name__)
@@ -41,9 +45,16 @@ def serve(settings: Settings) -> None:
     Raises:
         SettingInvalid: the host and port cannot be listened on, or the rate limit cannot be kept.
     """
-    guard.check(settings)  # in a worker it would only be logged, again and again
-    listener = _listen(settings)
-    _log_to_stderr()
+    os.environ[METRICS_FOLDER] = mkdtemp(prefix="qa-metrics-")
+    try:
+        from qa.web import guard
+
+        guard.check(settings)  # in a worker it would only be logged, again and again
+        listener = _listen(settings)
+    except QAError:
+        _forget_metrics()
+        raise
+    set_up(settings.log_format, settings.log_level)
     _Server(settings, listener).run()
 
 
@@ -68,6 +79,8 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "graceful_timeout": STOP_SECONDS,
             "limit_request_line": LONGEST_REQUEST_LINE,
             "when_ready": _say_address,
+            "child_exit": _worker_ended,
+            "on_exit": _forget_metrics,
             "control_socket_disable": True,
             "forwarded_allow_ips": "",  # QA_PROXIES says whom to believe, not gunicorn
         }
@@ -93,13 +106,19 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
             error = BadRequest()
         else:
             error = Unexpected()
-            logger.error("unexpected in the server\n%s", trace(exc))
+            logger.error("unexpected in the server", extra={"trace": trace(exc)})
         with suppress(OSError):
             util.write_nonblock(client, _raw(error))
 
 
 class _QuietLogger(glogging.Logger):  # type: ignore[misc]
-    """gunicorn's log without its access lines, which would hold the question."""
+    """gunicorn's log in the one pipeline, without access lines, which would hold the question."""
+
+    def setup(self, cfg: Any) -> None:
+        """Leave its lines to the handler of all others."""
+        self.cfg = cfg
+        self.error_log.propagate = True
+        self.error_log.setLevel(logging.WARNING)
 
     def access(self, *args: object, **kwargs: object) -> None:
         """Log nothing."""
@@ -107,6 +126,10 @@ class _QuietLogger(glogging.Logger):  # type: ignore[misc]
 
 def _raw(error: QAError) -> bytes:
     """Return the whole HTTP response to a request that could not be read."""
+    from qa.web import observe
+    from qa.web.problems import MEDIA_TYPE, problem
+
+    observe.refused(error.code)
     body = problem(error).to_json().encode()
     head = (
         f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
@@ -150,19 +173,19 @@ def _reason(error: OSError) -> tuple[str, str]:
     )
 
 
+def _worker_ended(arbiter: Arbiter, worker: ThreadWorker) -> None:
+    from qa.web import metrics
+
+    metrics.worker_ended(worker.pid)
+
+
+def _forget_metrics(arbiter: Arbiter | None = None) -> None:
+    """Delete the folder of metrics; called in the master alone."""
+    shutil.rmtree(os.environ.pop(METRICS_FOLDER), ignore_errors=True)
+
+
 def _say_address(arbiter: Arbiter) -> None:
     host, port = arbiter.LISTENERS[0].getsockname()[:2]
     host = ANY_HOST.get(host, host)
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"正在提供服务：http://{shown}:{port}/ （按 Ctrl+C 停止）")
-
-
-def _log_to_stderr() -> None:
-    """Send this package's log to stderr; other libraries' logs stay as they are."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
-    package = logging.getLogger("qa")
-    package.addHandler(handler)
-    # It says when the storage of the rate limit is down.
-    logging.getLogger("flask-limiter").addHandler(handler)
-    package.setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""What the routes ask of: the engine in service, and answers that are logged without questions."""
+"""What the routes ask of: the engine in service, and answers in time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from qa.answer import Answer, Engine, OutOfTime, Question
 from qa.errors import FeedbackError
 from qa.feedback import Feedback
 from qa.settings import Settings
+from qa.web import observe
 from qa.web.limit import TimeLimit
 from qa.web.standby import Standby
 
@@ -47,7 +48,7 @@ class Service:
         return [self.ask(one, hurried=time.monotonic() > until) for one in questions]
 
     def ask(self, question: Question, *, hurried: bool = False) -> Answer:
-        """Answer in time, if need be by words alone, and log how: never the question.
+        """Answer in time, if need be by words alone, and take down how: never the question.
 
         Args:
             hurried: by words alone, without trying.
@@ -55,12 +56,7 @@ class Service:
         start = time.perf_counter()
         engine = self.engine
         answer = engine.by_words.ask(question) if hurried else self._in_time(engine, question)
-        topics = ",".join(quote.passage.topic for quote in answer.quotes)
-        ms = 1000 * (time.perf_counter() - start)
-        limited = "true" if answer.limited else "false"
-        logger.info(
-            "answer status=%s topics=%s ms=%.1f limited=%s", answer.status, topics, ms, limited
-        )
+        observe.answered(answer, time.perf_counter() - start)
         self._count(engine, answer)
         return answer
 
