@@ -13,7 +13,7 @@ from urllib.parse import quote as quote_address
 from qa.corpus import Contact, Passage, Reply, Urgent
 from qa.danger import danger
 from qa.embed import Encoder, open_encoder
-from qa.errors import BadK, NotFound, QuestionEmpty, QuestionTooLong
+from qa.errors import BadK, IndexProblem, NotFound, QuestionEmpty, QuestionTooLong
 from qa.focus import Found, find
 from qa.highlight import Highlighter
 from qa.index import Index, Topic, load, searched_text
@@ -154,6 +154,7 @@ class Engine:
     segmenter: Segmenter
     encoder: Encoder
     words_only: bool = False  # whether it answers without the encoder
+    fault: IndexProblem | None = None  # why the previous build serves, where it does
     highlighter: Highlighter = field(init=False, repr=False)
     repairer: Repairer = field(init=False, repr=False)
     rules: Rules = field(init=False, repr=False)

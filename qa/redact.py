@@ -55,9 +55,7 @@ _CALLED = re.compile(
     rf"(?:电话|手机|座机|致电|联系方式)(?:号码?)?[:是为 ]*([2-9](?:{_GAP}[0-9]){{6,7}})(?![0-9])"
 )
 # The name of a build or a sha256; it may hold digits in a row.
-_HEX = re.compile(
-    r"(?<![0-9A-Za-z])(?=[0-9]*[a-f])[0-9a-f]{16}(?:[0-9a-f]{48})?(?![0-9A-Za-z])"
-)
+_HEX = re.compile(r"(?<![0-9A-Za-z])(?=[0-9]*[a-f])[0-9a-f]{16}(?:[0-9a-f]{48})?(?![0-9A-Za-z])")
 # Matches may overlap: a number may follow another with just a space between.
 _IDENTITY = re.compile(rf"(?<![0-9])(?=([1-9](?:{_GAP}[0-9]){{16}}{_GAP}[0-9Xx])(?![0-9]))")
 _OLD_IDENTITY = re.compile(rf"(?<![0-9])(?=([1-9](?:{_GAP}[0-9]){{14}})(?![0-9]))")

@@ -4,7 +4,7 @@ The only importer of faiss and bm25s, and the only place that knows rows.
 """
 
 from qa.index.build import Index, Manifest, Topic, build, searched_text
-from qa.index.store import current, load, locked, save
+from qa.index.store import current, load, locked, save, switched
 
 __all__ = [
     "Index",
@@ -16,4 +16,5 @@ __all__ = [
     "locked",
     "save",
     "searched_text",
+    "switched",
 ]

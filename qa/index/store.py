@@ -72,6 +72,14 @@ def current(folder: Path) -> Pointer:
         raise _corrupt(folder / CURRENT) from error
 
 
+def switched(folder: Path) -> float | None:
+    """Return when the index last got another build, in seconds since 1970; None if it has none."""
+    try:
+        return (folder / CURRENT).stat().st_mtime
+    except OSError:
+        return None
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the index folder for one rebuild.

@@ -15,6 +15,7 @@ from qa.web import observe, problems
 from qa.web.api import add_api
 from qa.web.feedback import add_feedback
 from qa.web.guard import protect
+from qa.web.metrics import Metrics
 from qa.web.pages import add_pages
 from qa.web.service import Service
 
@@ -51,7 +52,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # would redirect, and a redirect repeats the question
-    observe.watch(app)
+    observe.watch(app, Metrics())
     service = Service(settings, engine)
     add_pages(app, service)
     add_api(app, service)

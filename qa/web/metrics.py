@@ -1,7 +1,7 @@
 """What the service counts and times, as Prometheus reads it. The only importer of prometheus_client.
 
-Several workers add up in a folder of files, which ``PROMETHEUS_MULTIPROC_DIR`` must name before
-this module is imported (qa/web/server.py). No label holds a text from outside: outcomes, stages,
+Several workers add up in a folder of files, which ``METRICS_FOLDER`` must name before this module is
+imported. No label holds a text from outside: outcomes, stages,
 codes, HTTP statuses and the names of builds are ours.
 """
 
@@ -18,9 +18,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from qa import timing
 from qa.answer import Answer
-from qa.web.server import METRICS_FOLDER
+from qa.web import METRICS_FOLDER
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 WHOLE = "whole"
@@ -29,101 +28,98 @@ WHOLE = "whole"
 _STAGE_BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5)
 _REQUEST_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30)
 
-_REGISTRY = CollectorRegistry()
-_REQUESTS = Counter("qa_requests", "Requests, by HTTP status.", ["status"], registry=_REGISTRY)
-_REQUEST_SECONDS = Histogram(
-    "qa_request_seconds",
-    "Seconds from a request to its response.",
-    buckets=_REQUEST_BUCKETS,
-    registry=_REGISTRY,
-)
-_IN_PROGRESS = Gauge(
-    "qa_requests_in_progress",
-    "Requests that are being answered.",
-    multiprocess_mode="livesum",  # of the workers that live: a killed one answers nothing
-    registry=_REGISTRY,
-)
-_ANSWERS = Counter(
-    "qa_answers",
-    "Answers, by how the question was met, and whether by words alone for want of time.",
-    ["outcome", "limited"],
-    registry=_REGISTRY,
-)
-_STAGE_SECONDS = Histogram(
-    "qa_stage_seconds",
-    "Seconds of each run of a stage; a long message runs some of them many times. "
-    "`whole` is the whole answer, waiting included.",
-    ["stage"],
-    buckets=_STAGE_BUCKETS,
-    registry=_REGISTRY,
-)
-_ERRORS = Counter(
-    "qa_errors", "Requests that were not answered, by code.", ["code"], registry=_REGISTRY
-)
-_RELOADS = Counter(
-    "qa_reloads", "Changes to another build without a restart.", ["result"], registry=_REGISTRY
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Serving:
     """Which build answers, as the worker that is asked sees it."""
 
     build: str
-    switched: float  # when the index last got another build, in seconds since 1970
+    switched: float | None  # when the index last got another build, in seconds since 1970
     previous: bool  # whether it is not the current build, since that is damaged
 
 
-def started() -> None:
-    """Count a request as being answered."""
-    _IN_PROGRESS.inc()
+class Metrics:
+    """The counts of one application; of all workers, where several share a folder."""
 
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "qa_requests", "Requests, by HTTP status.", ["status"], registry=registry
+        )
+        self._request_seconds = Histogram(
+            "qa_request_seconds",
+            "Seconds from a request to its response.",
+            buckets=_REQUEST_BUCKETS,
+            registry=registry,
+        )
+        self._in_progress = Gauge(
+            "qa_requests_in_progress",
+            "Requests that are being answered.",
+            multiprocess_mode="livesum",  # of the workers that live: a killed one answers nothing
+            registry=registry,
+        )
+        self._answers = Counter(
+            "qa_answers",
+            "Answers, by how the question was met, and whether by words alone for want of time.",
+            ["outcome", "limited"],
+            registry=registry,
+        )
+        self._stage_seconds = Histogram(
+            "qa_stage_seconds",
+            "Seconds of each run of a stage; a long message runs some of them many times. "
+            "`whole` is the whole answer, waiting included.",
+            ["stage"],
+            buckets=_STAGE_BUCKETS,
+            registry=registry,
+        )
+        self._errors = Counter(
+            "qa_errors", "Requests that were not answered, by code.", ["code"], registry=registry
+        )
+        self._reloads = Counter(
+            "qa_reloads",
+            "Changes to another build without a restart.",
+            ["result"],
+            registry=registry,
+        )
 
-def ended(status: int, seconds: float) -> None:
-    """Count a request as answered."""
-    _IN_PROGRESS.dec()
-    _REQUESTS.labels(str(status)).inc()
-    _REQUEST_SECONDS.observe(seconds)
+    def started(self) -> None:
+        """Count a request as being answered."""
+        self._in_progress.inc()
 
+    def ended(self, status: int, seconds: float) -> None:
+        """Count a request as answered."""
+        self._in_progress.dec()
+        self._requests.labels(str(status)).inc()
+        self._request_seconds.observe(seconds)
 
-def answered(answer: Answer, seconds: float) -> None:
-    """Count an answer, by its outcome alone."""
-    _ANSWERS.labels(answer.outcome, "true" if answer.limited else "false").inc()
-    staged(WHOLE, seconds)
+    def answered(self, answer: Answer, seconds: float) -> None:
+        """Count an answer, by its outcome alone."""
+        self._answers.labels(answer.outcome, "true" if answer.limited else "false").inc()
+        self.staged(WHOLE, seconds)
 
+    def staged(self, stage: str, seconds: float) -> None:
+        """Take down how long a stage took."""
+        self._stage_seconds.labels(stage).observe(seconds)
 
-def staged(stage: str, seconds: float) -> None:
-    """Take down how long a stage took."""
-    _STAGE_SECONDS.labels(stage).observe(seconds)
+    def refused(self, code: str) -> None:
+        """Count an error."""
+        self._errors.labels(code).inc()
 
+    def reloaded(self, well: bool) -> None:
+        """Count a change to another build, or one that failed."""
+        self._reloads.labels("ok" if well else "failed").inc()
 
-def refused(code: str) -> None:
-    """Count an error."""
-    _ERRORS.labels(code).inc()
+    def text(self, serving: Serving | None) -> bytes:
+        """Return all metrics of all workers as Prometheus reads them.
 
-
-def reloaded(well: bool) -> None:
-    """Count a change to another build, or one that failed."""
-    _RELOADS.labels("ok" if well else "failed").inc()
-
-
-def watch() -> None:
-    """Take down the stages of all answers of this process."""
-    timing.watch(staged)
-
-
-def exposition(serving: Serving | None) -> bytes:
-    """Return all metrics of all workers as text.
-
-    Args:
-        serving: None where no index serves.
-    """
-    if os.environ.get(METRICS_FOLDER):
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    else:
-        registry = _REGISTRY
-    return generate_latest(registry) + generate_latest(_of_build(serving))
+        Args:
+            serving: None where no index serves.
+        """
+        registry = self._registry
+        if os.environ.get(METRICS_FOLDER):
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry) + generate_latest(_of_build(serving))
 
 
 def worker_ended(pid: int) -> None:
@@ -152,11 +148,12 @@ class _Build(Collector):
         info = GaugeMetricFamily("qa_build_info", "The build that serves.", labels=["build"])
         info.add_metric([self._serving.build], 1)
         yield info
-        yield GaugeMetricFamily(
-            "qa_build_age_seconds",
-            "Seconds since the index last got another build.",
-            value=max(0.0, time.time() - self._serving.switched),
-        )
+        if self._serving.switched is not None:
+            yield GaugeMetricFamily(
+                "qa_build_age_seconds",
+                "Seconds since the index last got another build.",
+                value=max(0.0, time.time() - self._serving.switched),
+            )
         yield GaugeMetricFamily(
             "qa_build_is_previous",
             "Whether the previous build serves, since the current one is damaged.",

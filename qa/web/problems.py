@@ -122,17 +122,19 @@ def examples(settings: Settings) -> list[QAError]:
     ]
 
 
-def respond(exception: Exception, settings: Settings) -> Response:
-    """Return the response to whatever a request raised, and log what it was."""
+def respond(exception: Exception, settings: Settings, detail: str = "") -> Response:
+    """Return the response to whatever a request raised, and log what it was.
+
+    Args:
+        detail: what a program is told instead of the error's own sentence.
+    """
     error = _translated(exception, settings)
     if isinstance(error, Unexpected):
-        logger.error(
-            "unexpected", extra={"endpoint": request.endpoint, "trace": trace(exception)}
-        )
+        logger.error("unexpected", extra={"endpoint": request.endpoint, "trace": trace(exception)})
     observe.refused(error.code)
     # A page has links, and there are none from a host that is not served.
     is_page = prefers_html() and not isinstance(exception, SecurityError)
-    response = _page(error) if is_page else _json(error)
+    response = _page(error) if is_page else _json(error, detail)
     if isinstance(exception, HTTPException):
         response.headers.extend(
             (name, value) for name, value in exception.get_headers() if name == "Allow"
@@ -165,9 +167,11 @@ def _translated(exception: Exception, settings: Settings) -> QAError:
     return _BY_STATUS.get(status, BadRequest)()
 
 
-def _json(error: QAError) -> Response:
+def _json(error: QAError, detail: str) -> Response:
     english = asked_for() == "en"
     body = problem(error, english)
+    if detail:
+        body = body.model_copy(update={"detail": detail})
     response = Response(body.to_json(), body.status, mimetype=MEDIA_TYPE)
     response.headers["Content-Language"] = "en" if english else "zh-CN"
     return response

@@ -1,8 +1,6 @@
 """Serve the application through gunicorn: one master, workers that each open the engine.
 
 The engine is opened after the fork: FAISS and OpenMP have threads, and threads do not survive one.
-The rest of ``qa.web`` is imported once ``serve`` has named the folder in which the workers' metrics
-add up: prometheus_client looks for it when it is first imported.
 ``kill -HUP`` replaces the workers, and with them the build that is served.
 """
 
@@ -28,8 +26,9 @@ from gunicorn.workers.gthread import ThreadWorker
 from qa.errors import AddressTooLong, BadRequest, QAError, SettingInvalid, Unexpected
 from qa.logs import set_up, trace
 from qa.settings import Settings
+from qa.web import METRICS_FOLDER, guard, observe
+from qa.web.problems import MEDIA_TYPE, problem
 
-METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own variable
 BACKLOG = 2048
 LONGEST_REQUEST_LINE = 8190  # the most that gunicorn reads; a longer question goes by POST
 REQUEST_SECONDS = 30
@@ -45,16 +44,10 @@ def serve(settings: Settings) -> None:
     Raises:
         SettingInvalid: the host and port cannot be listened on, or the rate limit cannot be kept.
     """
-    os.environ[METRICS_FOLDER] = mkdtemp(prefix="qa-metrics-")
-    try:
-        from qa.web import guard
-
-        guard.check(settings)  # in a worker it would only be logged, again and again
-        listener = _listen(settings)
-    except QAError:
-        _forget_metrics()
-        raise
+    guard.check(settings)  # in a worker it would only be logged, again and again
+    listener = _listen(settings)
     set_up(settings.log_format, settings.log_level)
+    os.environ[METRICS_FOLDER] = mkdtemp(prefix="qa-metrics-")
     _Server(settings, listener).run()
 
 
@@ -107,6 +100,7 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         else:
             error = Unexpected()
             logger.error("unexpected in the server", extra={"trace": trace(exc)})
+        observe.turned_away(self.wsgi, error.code)
         with suppress(OSError):
             util.write_nonblock(client, _raw(error))
 
@@ -126,10 +120,6 @@ class _QuietLogger(glogging.Logger):  # type: ignore[misc]
 
 def _raw(error: QAError) -> bytes:
     """Return the whole HTTP response to a request that could not be read."""
-    from qa.web import observe
-    from qa.web.problems import MEDIA_TYPE, problem
-
-    observe.refused(error.code)
     body = problem(error).to_json().encode()
     head = (
         f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
@@ -173,15 +163,15 @@ def _reason(error: OSError) -> tuple[str, str]:
     )
 
 
-def _worker_ended(arbiter: Arbiter, worker: ThreadWorker) -> None:
-    from qa.web import metrics
+def _worker_ended(_: Arbiter, worker: ThreadWorker) -> None:
+    from qa.web import metrics  # not before the folder is named: prometheus_client looks for it
 
     metrics.worker_ended(worker.pid)
 
 
-def _forget_metrics(arbiter: Arbiter | None = None) -> None:
-    """Delete the folder of metrics; called in the master alone."""
-    shutil.rmtree(os.environ.pop(METRICS_FOLDER), ignore_errors=True)
+def _forget_metrics(_: Arbiter) -> None:
+    """Delete the folder of metrics; gunicorn calls this in the master alone."""
+    shutil.rmtree(os.environ[METRICS_FOLDER], ignore_errors=True)
 
 
 def _say_address(arbiter: Arbiter) -> None:
