@@ -19,7 +19,7 @@ LAYERS = [
     {"search"},
     {"calibrate", "highlight", "focus"},
     {"answer"},
-    {"rebuild", "evaluate", "web", "info", "train"},
+    {"rebuild", "evaluate", "web", "info", "doctor", "train"},
     {"terminal", "client"},
     {"cli"},
     {"__main__"},
@@ -46,6 +46,7 @@ DOORS = {
     "gunicorn": "web",
     "sqlalchemy": "feedback",
     "structlog": "logs",
+    "packaging": "doctor",
     "prometheus_client": "web",
 }
 MODULES = sorted(set().union(*LAYERS))

@@ -1,8 +1,8 @@
-"""What the service counts and times, as Prometheus reads it. The only importer of prometheus_client.
+"""What the service counts and times, as Prometheus reads it.
 
-Several workers add up in a folder of files, which ``METRICS_FOLDER`` must name before this module is
-imported. No label holds a text from outside: outcomes, stages,
-codes, HTTP statuses and the names of builds are ours.
+The only importer of prometheus_client. Several workers add up in a folder of files, which
+``METRICS_FOLDER`` must name before this module is imported. No label holds a text from outside:
+outcomes, stages, codes, HTTP statuses and the names of builds are ours.
 """
 
 from __future__ import annotations
