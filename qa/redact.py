@@ -45,7 +45,7 @@ _CASE = re.compile(
     rf"(?:[(\[〔【][ ]?{_YEAR}[)\]〕】]|(?<![0-9]){_YEAR}(?!年))[ ]*"
     rf"[{_HAN}][{_HAN}0-9 ]{{1,24}}?[0-9][0-9 ]*号(?:之[一二三四五六七八九十0-9]+)?"
 )
-_EMAIL = re.compile(r"[A-Za-z0-9._%+-]+ ?@ ?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}+ ?@ ?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _MOBILE = re.compile(rf"(?<![0-9])(?:\+?(?:00)?86{_GAP})?1{_GAP}[3-9](?:{_GAP}[0-9]){{9}}(?![0-9])")
 _LANDLINE = re.compile(
     rf"(?<![0-9])\(?0(?:10|2[0-9]|[3-9][0-9]{{2}})\)?{_GAP}[2-9](?:{_GAP}[0-9]){{6,7}}(?![0-9])"
@@ -54,8 +54,12 @@ _LANDLINE = re.compile(
 _CALLED = re.compile(
     rf"(?:电话|手机|座机|致电|联系方式)(?:号码?)?[:是为 ]*([2-9](?:{_GAP}[0-9]){{6,7}})(?![0-9])"
 )
-# The name of a build or a sha256; it may hold digits in a row.
-_HEX = re.compile(r"(?<![0-9A-Za-z])(?=[0-9]*[a-f])[0-9a-f]{16}(?:[0-9a-f]{48})?(?![0-9A-Za-z])")
+# The name of a build or a sha256, which may hold digits in a row; letters and digits take turns.
+_HEX = re.compile(
+    r"(?<![0-9A-Za-z])(?=(?:[0-9]+[a-f]+|[a-f]+[0-9]+){2})[0-9a-f]{16}(?:[0-9a-f]{48})?(?![0-9A-Za-z])"
+)
+# Public hotlines in a row, which guidance prints.
+_HOTLINES = re.compile(r"(?<![0-9])[0-9]{5}(?:[ ·-]{1,3}[0-9]{5})+(?![0-9])")
 # Matches may overlap: a number may follow another with just a space between.
 _IDENTITY = re.compile(rf"(?<![0-9])(?=([1-9](?:{_GAP}[0-9]){{16}}{_GAP}[0-9Xx])(?![0-9]))")
 _OLD_IDENTITY = re.compile(rf"(?<![0-9])(?=([1-9](?:{_GAP}[0-9]){{14}})(?![0-9]))")
@@ -95,12 +99,12 @@ def redact(text: str) -> str:
 def is_identity_number(digits: str) -> bool:
     """Tell whether 18 characters are an identity number.
 
-    One with a wrong check digit but the place and the date of a birth is taken for one too: it is
-    one that somebody mistyped.
+    It has a date of birth and either the right check digit (GB 11643) or the code of a province:
+    one that somebody mistyped names him still.
     """
     total = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, digits, strict=False))
     checked = _CHECK_DIGITS[total % 11] == digits[17].upper()
-    return checked or (_PROVINCE.match(digits) is not None and _is_date(digits[6:14]))
+    return _is_birth_date(digits[6:14]) and (checked or _PROVINCE.match(digits) is not None)
 
 
 def is_card_number(digits: str) -> bool:
@@ -110,14 +114,15 @@ def is_card_number(digits: str) -> bool:
 
 
 def _is_old_identity_number(digits: str) -> bool:
-    return _PROVINCE.match(digits) is not None and _is_date(f"19{digits[6:12]}")
+    return _PROVINCE.match(digits) is not None and _is_birth_date(f"19{digits[6:12]}")
 
 
-def _is_date(digits: str) -> bool:
+def _is_birth_date(digits: str) -> bool:
     try:
-        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:])).year >= 1880
+        born = date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
     except ValueError:
         return False
+    return 1880 <= born.year <= date.today().year
 
 
 # What a rule finds is masked: its group where it has one. A test may have the last word.
@@ -138,7 +143,7 @@ _RULES: list[tuple[str, re.Pattern[str], Callable[[str], bool] | None]] = [
 
 def _found(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield what is to be masked: start, end, kind; in no order, and it may overlap."""
-    ours = [match.span() for match in _HEX.finditer(text)]
+    ours = [match.span() for kept in (_HEX, _HOTLINES) for match in kept.finditer(text)]
     for kind, pattern, test in _RULES:
         for match in pattern.finditer(text):
             start, end = match.span(pattern.groups)
