@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
+from urllib.parse import quote
 
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 AREAS = ("110105", "310115", "440304", "510107", "330106", "420111", "610113", "230103")
@@ -98,16 +100,13 @@ def notices(count: int, seed: int = 20261125) -> list[Notice]:
 def leaks(where: str, made: list[Notice]) -> list[str]:
     """Return what of some notices stands in a text: private items, or six letters of a phrase."""
     found = []
+    where = "\n".join(
+        set(re.split(r", |\n", where))
+    )  # most of it says the same, and no item has ", "
     for one in made:
         pieces = [one.unique[i : i + 6] for i in range(len(one.unique) - 5)]
         found += [part for part in (*one.private, *pieces) if part in where]
         # As JSON or an address would have them.
         found += [part for part in one.private if part.encode("unicode_escape").decode() in where]
-        found += [part for part in one.private if _quoted(part) in where]
+        found += [part for part in one.private if quote(part) in where]
     return found
-
-
-def _quoted(text: str) -> str:
-    from urllib.parse import quote
-
-    return quote(text)
