@@ -141,11 +141,12 @@ def test_the_command_line_and_the_client_quote_nothing_in_errors(runner, tmp_pat
     client = Client(start.rstrip("/"))
     for notice in NOTICES:
         said.append(runner.invoke(cli, ["ask", notice.text * 30]).stderr)
-        said.append(runner.invoke(cli, ["ask", notice.text, "--index", str(tmp_path)]).stderr)
         for ask, text in ((client.ask, notice.text * 30), (client.topic, notice.text)):
             with pytest.raises(ClientError) as caught:
                 ask(text)
             said.append(f"{caught.value!r} {caught.value.detail}")
+    for notice in NOTICES[:3]:  # each opens the encoder first
+        said.append(runner.invoke(cli, ["ask", notice.text, "--index", str(tmp_path)]).stderr)
     assert leaks("\n".join(said), NOTICES) == []
     assert "问题太长" in said[0]
 
