@@ -23,6 +23,7 @@ from qa.repair import Repairer
 from qa.search import Hit, Query
 from qa.segment import Segmenter
 from qa.settings import Settings
+from qa.timing import ENCODE, PRESENT, READ, stage
 
 NOTICE = "以上内容摘自本服务的指引，按原文引用，不是针对您个人情况的法律意见。"
 MOST_RELATED = 5
@@ -218,7 +219,8 @@ class Engine:
         urgent, reply = findings.urgent, findings.reply
         silent = findings.status == "unanswered"
         found = () if silent else findings.found
-        quotes = tuple(self._quote(rank, one, until) for rank, one in enumerate(found, 1))
+        with stage(PRESENT):
+            quotes = tuple(self._quote(rank, one, until) for rank, one in enumerate(found, 1))
         put_right = findings.put_right and not reply and not urgent
         return Answer(
             question=question,
@@ -245,14 +247,15 @@ class Engine:
                 topics come on top.
             until: see ``ask``.
         """
-        asked = normalise(message).text
-        text = self.repairer.repair(asked)
-        reply = self.rules.reply(asked)
-        if reply and not reply.phrases:  # letters that mean nothing, unless they are pinyin
-            reply = self.rules.reply(text)
-        # A mere greeting is what it is like in every message, dangerous ones too.
-        classifier = None if reply else self.index.danger
-        urgent = danger(self.rules, classifier, self.segmenter, asked, text)
+        with stage(READ):
+            asked = normalise(message).text
+            text = self.repairer.repair(asked)
+            reply = self.rules.reply(asked)
+            if reply and not reply.phrases:  # letters that mean nothing, unless they are pinyin
+                reply = self.rules.reply(text)
+            # A mere greeting is what it is like in every message, dangerous ones too.
+            classifier = None if reply else self.index.danger
+            urgent = danger(self.rules, classifier, self.segmenter, asked, text)
         reply = None if urgent else reply
         found, parts = ([], []) if reply else self._find(text, k, until)
         confidence = found[0].hit.score if found else 0.0
@@ -297,7 +300,8 @@ class Engine:
         if self.words_only:
             return Query(segments, None)
         _require_time(until)
-        return Query(segments, self.encoder.encode_query(text))
+        with stage(ENCODE):
+            return Query(segments, self.encoder.encode_query(text))
 
     def _find(self, text: str, k: int, until: float | None) -> tuple[list[Found], list[Window]]:
         """Return at most k hits for a text put right, and its questions if it asks several."""

@@ -271,6 +271,32 @@ def info(as_json: bool, **flags: Any) -> None:
 
 
 @cli.command()
+@click.option("--host", help="服务要监听的地址。")
+@click.option("--port", type=int, help="服务要监听的端口。")
+@click.option("--workers", type=int, help="服务的进程数。")
+@_CORPUS
+@_INDEX
+@_MODEL
+@_JSON
+def doctor(as_json: bool, **flags: Any) -> None:
+    """检查这台机器能不能运行服务：每项一行，有问题的说明怎么办。"""
+    from dataclasses import asdict
+
+    from qa.doctor import MARKS, examine
+
+    checks = examine(_settings(flags))
+    if as_json:
+        _print_json([asdict(check) for check in checks])
+    else:
+        for check in checks:
+            click.echo(f"{MARKS[check.state]} {check.name}：{check.says}")
+            if check.mend:
+                click.echo(f"  → {check.mend}")
+    if any(check.state == "fault" for check in checks):
+        raise click.exceptions.Exit(1)
+
+
+@cli.command()
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d"]),

@@ -231,6 +231,11 @@ class Feedback:
         with self._counting:
             self._counts[day or date.today(), chapter, status] += 1
 
+    @property
+    def failing(self) -> bool:
+        """Tell whether the counts could not be written when that was last tried."""
+        return self._failing
+
     def flush(self) -> None:
         """Write what was counted. Where that fails, log it once and keep the counts for later."""
         with self._writing:  # so that the last flush of a process waits for one under way

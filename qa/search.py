@@ -15,6 +15,7 @@ from qa.index import Index
 from qa.index.build import QUESTION_DEPTH, HeldOut, Pairs, best
 from qa.rank import FEATURES, QUESTION_FEATURES, TOPIC_FEATURES, Ranker
 from qa.segment import Segments
+from qa.timing import RANK, SEARCH, stage
 
 Float = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
@@ -62,8 +63,10 @@ def search(index: Index, query: Query, k: int) -> list[Hit]:
     """Return at most k hits, one passage of each group, best first, ties by passage id."""
     ranker = index.ranker if query.vector is not None else index.word_ranker
     assert ranker is not None
-    candidates = gather(index, query, depth=max(DEPTH, k))
-    scores = ranker.probabilities(candidates.features, candidates.question)
+    with stage(SEARCH):
+        candidates = gather(index, query, depth=max(DEPTH, k))
+    with stage(RANK):
+        scores = ranker.probabilities(candidates.features, candidates.question)
     shown = [index.passages[_shown(index, ranker, candidates, i)] for i in range(len(candidates))]
     order = sorted(range(len(candidates)), key=lambda i: (-scores[i], shown[i].id))[:k]
     return [Hit(shown[i], float(scores[i]), _named(candidates.features[i])) for i in order]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
@@ -22,6 +22,7 @@ _WRONG_VALUE = {
     "less_than_equal": "不能大于 {le}",
     "string_pattern_mismatch": "应是 http:// 或 https:// 开头的网址",
     "not_origins": "应是 https://域名[:端口]，多个用逗号隔开；或只写一个 *",
+    "literal_error": "应是 {expected} 之一",
     "not_hosts": "应是域名，多个用逗号隔开，以点开头的连同子域名，不写端口",
 }
 _ORIGIN = re.compile(r"https?://(?:[\w-]+(?:\.[\w-]+)*|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
@@ -92,6 +93,18 @@ class Settings(BaseSettings):
         str,
         Field(description="反馈和次数记在哪里：留空用本机文件，或数据库地址；off 为不记"),
     ] = ""
+    log_format: Annotated[
+        Literal["auto", "json", "text"],
+        Field(description="日志的格式；auto 在终端上为文字，否则每行一个 JSON"),
+    ] = "auto"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Field(description="日志从哪一级起记"),
+    ] = "info"
+    metrics: Annotated[
+        Literal["local", "all", "off"],
+        Field(description="谁可以读 /metrics：只有本机（不经代理）、任何人、没有人"),
+    ] = "local"
     exit_url: Annotated[
         str, Field(description="“快速离开”去哪个网页", pattern=r"^https?://[^\s]+$")
     ] = "https://www.baidu.com/"

@@ -11,15 +11,15 @@ QA = Path(__file__).parents[1] / "qa"
 LAYERS = [
     {"errors"},
     {"paths"},
-    {"settings", "normalise", "pinyin", "feedback"},
-    {"segment"},
+    {"settings", "normalise", "pinyin", "feedback", "redact", "timing"},
+    {"segment", "logs"},
     {"corpus", "embed", "repair"},
     {"classify", "rank", "message"},
     {"index", "danger"},
     {"search"},
     {"calibrate", "highlight", "focus"},
     {"answer"},
-    {"rebuild", "evaluate", "web", "info", "train"},
+    {"rebuild", "evaluate", "web", "info", "doctor", "train"},
     {"terminal", "client"},
     {"cli"},
     {"__main__"},
@@ -46,6 +46,9 @@ DOORS = {
     "gunicorn": "web",
     "waitress": "web",
     "sqlalchemy": "feedback",
+    "structlog": "logs",
+    "packaging": "doctor",
+    "prometheus_client": "web",
 }
 MODULES = sorted(set().union(*LAYERS))
 

@@ -1,142 +1,194 @@
-"""Every measure on cases worked by hand, and against slow definitions."""
+import re
+import signal
+import time
+from urllib.parse import quote
+from urllib.request import Request, urlopen
 
-import math
-
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
-from qa.evaluate import metrics
+from qa import timing
+from qa.errors import IndexCorrupt
+from qa.index import current
+from qa.settings import Settings
+from qa.timing import STAGES
+from qa.web import create_app
 
-shares = st.floats(0, 1, width=32)
-labelled = st.lists(st.tuples(shares, st.booleans()), min_size=1, max_size=60)
-topics = st.lists(st.sampled_from("abcdefghijklmnop"), unique=True, max_size=16)
-
-
-def test_the_measures_of_one_ranking_worked_by_hand():
-    found = metrics.measures(["x", "a", "y", "b"], {"a", "b", "c"}, 30)
-    assert found["hit@1"] == 0
-    assert found["hit@3"] == 1
-    assert found["recall@5"] == found["recall@30"] == pytest.approx(2 / 3)
-    assert found["MRR@10"] == 1 / 2
-    best = 1 + 1 / math.log2(3) + 1 / 2
-    assert found["nDCG@10"] == pytest.approx((1 / math.log2(3) + 1 / math.log2(5)) / best)
+ASKED = "收到调解短信后几天内要回复？"
+LOCAL = {"REMOTE_ADDR": "127.0.0.1"}
 
 
-def test_what_lies_deeper_than_a_measure_looks_counts_for_nothing():
-    found = metrics.measures([*map(str, range(10)), "a"], {"a"}, 30)
-    assert (found["hit@3"], found["MRR@10"], found["nDCG@10"], found["recall@10"]) == (0, 0, 0, 0)
-    assert found["recall@30"] == 1
+@pytest.fixture
+def serving(small_engine, index_folder):
+    def make(**changes):
+        settings = Settings.load(index=index_folder, **changes)
+        return create_app(settings, small_engine).test_client()
+
+    return make
 
 
-def test_recall_is_measured_no_deeper_than_rankings_go():
-    assert "recall@100" not in metrics.measures([], {"a"}, 30)
-    ranking = [*map(str, range(99)), "a", "b"]
-    assert metrics.measures(ranking, {"a", "b"}, 100)["recall@100"] == 1 / 2
+def values(text):
+    """Return every sample: (name, labels in order) → value."""
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
 
 
-def test_more_relevant_topics_than_ten_can_be_ranked_perfectly():
-    relevant = [str(i) for i in range(12)]
-    assert metrics.measures(relevant, set(relevant), 30)["nDCG@10"] == pytest.approx(1)
+def read(client):
+    response = client.get("/metrics")
+    assert response.status_code == 200
+    return values(response.text)
 
 
-@given(topics, st.sets(st.sampled_from("abcdefghijklmnop"), min_size=1))
-def test_every_measure_is_a_share_and_deeper_recall_is_no_smaller(ranking, relevant):
-    found = metrics.measures(ranking, relevant, 100)
-    assert all(0 <= value <= 1 + 1e-12 for value in found.values())
-    recalls = [found[f"recall@{k}"] for k in metrics.RECALL]
-    assert recalls == sorted(recalls)
-    assert found["hit@1"] <= found["hit@3"]
+def test_counts_answers_by_outcome_and_errors_by_code(client):
+    client.get("/ask", query_string={"q": ASKED})
+    client.get("/ask", query_string={"q": "谢谢"})
+    client.get("/ask", query_string={"q": "红烧肉怎么做"})
+    client.get("/ask", query_string={"q": ""})
+    client.get("/nothing")
+    found = read(client)
+    assert found["qa_answers_total", "false", "answered"] == 1
+    assert found["qa_answers_total", "false", "reply"] == 1
+    assert found["qa_answers_total", "false", "unanswered"] == 1
+    assert found["qa_errors_total", "question_empty"] == 1
+    assert found["qa_errors_total", "not_found"] == 1
+    assert found["qa_requests_total", "200"] == 3
+    assert found["qa_request_seconds_count",] == 5
+    assert found["qa_requests_in_progress",] == 1  # that of /metrics itself
 
 
-def test_auroc_worked_by_hand():
-    # 0.9 beats both, 0.5 beats one and ties with the other: 3½ of four pairs.
-    assert metrics.auroc(np.array([0.9, 0.5]), np.array([0.5, 0.1])) == 3.5 / 4
+def test_times_every_stage_and_the_whole(client):
+    client.get("/ask", query_string={"q": ASKED})
+    found = read(client)
+    parts = [found["qa_stage_seconds_sum", stage] for stage in STAGES]
+    assert all(found["qa_stage_seconds_count", stage] >= 1 for stage in STAGES)
+    assert found["qa_stage_seconds_count", "whole"] == 1
+    assert 0 < sum(parts) <= found["qa_stage_seconds_sum", "whole"]
 
 
-@given(st.lists(shares, min_size=1, max_size=20), st.lists(shares, min_size=1, max_size=20))
-def test_auroc_is_the_share_of_pairs_in_order(positive, negative):
-    pairs = [(p > n) + (p == n) / 2 for p in positive for n in negative]
-    found = metrics.auroc(np.array(positive), np.array(negative))
-    assert found == pytest.approx(sum(pairs) / len(pairs))
-    assert metrics.auroc(np.array(negative), np.array(positive)) == pytest.approx(1 - found)
+def test_a_stage_that_fails_is_not_timed_and_costs_nothing_unwatched():
+    seen = []
+    timing.watch(lambda name, seconds: seen.append(name))
+    with pytest.raises(KeyError), timing.stage("search"):
+        raise KeyError
+    timing.watch(None)
+    with timing.stage("rank"):
+        pass
+    assert seen == []
 
 
-def test_calibration_worked_by_hand():
-    confidence = np.array([0.85, 0.9, 0.3, 0.0])
-    right = np.array([True, False, True, False])
-    # 0.85 and 0.9 share a bin: said 0.875, half were right. 0.3 lies in (0.2, 0.3].
-    bins = metrics.reliability(confidence, right)
-    assert [bin.n for bin in bins] == [1, 0, 1, 0, 0, 0, 0, 0, 2, 0]
-    assert (bins[8].confidence, bins[8].right) == (pytest.approx(0.875), 0.5)
-    error = metrics.calibration_error(confidence, right)
-    assert error == pytest.approx(0.375 * 2 / 4 + 0.7 / 4)
+def test_says_which_build_serves_and_how_old_it_is(serving, index_folder):
+    found = read(serving())
+    age = time.time() - (index_folder / "CURRENT").stat().st_mtime
+    assert found["qa_build_info", current(index_folder).current] == 1
+    assert found["qa_build_age_seconds",] == pytest.approx(age, abs=5)
+    assert (found["qa_ready",], found["qa_build_is_previous",]) == (1, 0)
 
 
-@given(labelled)
-def test_calibration_error_is_the_weighted_gap_of_the_bins(pairs):
-    confidence, right = np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
-    bins = metrics.reliability(confidence, right)
-    assert sum(bin.n for bin in bins) == len(pairs)
-    gaps = sum(bin.n * abs(bin.right - bin.confidence) for bin in bins) / len(pairs)
-    assert metrics.calibration_error(confidence, right) == pytest.approx(gaps)
-    for bin in bins:
-        assert bin.n == 0 or bin.low - 1e-6 <= bin.confidence <= bin.high + 1e-6
+def test_without_an_index_there_is_a_metric_to_alert_on(tmp_path):
+    client = create_app(Settings.load(index=tmp_path / "none")).test_client()
+    found = read(client)
+    assert found["qa_ready",] == 0
+    assert not [key for key in found if key[0].startswith("qa_build")]
 
 
-@settings(deadline=None)
-@given(st.lists(shares, min_size=1, max_size=40))
-def test_an_interval_contains_the_mean_and_stays_among_the_values(values):
-    found = metrics.mean_estimate(values)
-    assert found.value == pytest.approx(sum(values) / len(values))
-    assert min(values) - 1e-9 <= found.low <= found.value + 1e-9
-    assert found.value - 1e-9 <= found.high <= max(values) + 1e-9
+def test_a_build_that_is_replaced_leaves_no_series(serving, small_engine):
+    client = serving()
+    before = small_engine.index.manifest.build
+    read(client)
+    object.__setattr__(
+        small_engine.index,
+        "manifest",
+        small_engine.index.manifest.model_copy(update={"passages": 99}),
+    )
+    builds = [key[1] for key in read(client) if key[0] == "qa_build_info"]
+    assert len(builds) == 1
+    assert builds != [before]
 
 
-def test_an_interval_is_that_of_the_normal_approximation_for_many_questions():
-    values = [1.0] * 400 + [0.0] * 100
-    found = metrics.mean_estimate(values)
-    half = 1.96 * math.sqrt(0.8 * 0.2 / 500)
-    assert (found.low, found.high) == pytest.approx((0.8 - half, 0.8 + half), abs=0.004)
+def test_reloads_are_counted(app):
+    from qa.web.observe import metrics_of
+
+    metrics_of(app).reloaded(well=True)
+    metrics_of(app).reloaded(well=False)
+    found = read(app.test_client())
+    assert (found["qa_reloads_total", "ok"], found["qa_reloads_total", "failed"]) == (1, 1)
 
 
-def test_intervals_are_the_same_in_every_run():
-    metrics._resamples.cache_clear()
-    first = metrics.mean_estimate([0.1, 0.9, 0.4])
-    metrics._resamples.cache_clear()
-    assert metrics.mean_estimate([0.1, 0.9, 0.4]) == first
+@pytest.mark.parametrize(
+    ("metrics", "address", "headers", "status"),
+    [
+        pytest.param("local", "127.0.0.1", {}, 200, id="this-machine"),
+        pytest.param("local", "::1", {}, 200, id="this-machine-v6"),
+        pytest.param("local", "192.0.2.1", {}, 404, id="another"),
+        pytest.param("local", "127.0.0.1", {"X-Forwarded-For": "192.0.2.1"}, 404, id="proxy"),
+        pytest.param("all", "192.0.2.1", {}, 200, id="all"),
+        pytest.param("off", "127.0.0.1", {}, 404, id="off"),
+    ],
+)
+def test_who_may_read(serving, metrics, address, headers, status):
+    client = serving(metrics=metrics)
+    there = {"REMOTE_ADDR": address}
+    assert client.get("/metrics", headers=headers, environ_base=there).status_code == status
 
 
-def test_resamples_in_several_parts_draw_every_question_alike(monkeypatch):
-    metrics._resamples.cache_clear()
-    monkeypatch.setattr(metrics, "_AT_ONCE", 1000)
-    parts = metrics._resamples(10, 0)
-    assert [len(part) for part in parts] == [100] * 20
-    assert all(part.sum(axis=1) == pytest.approx(np.ones(len(part))) for part in parts)
-    assert sum(part.sum(axis=0) for part in parts) == pytest.approx(np.full(10, 200), rel=0.1)
-    metrics._resamples.cache_clear()
+def test_ready_but_with_what_to_look_at(small_engine, index_folder, monkeypatch):
+    monkeypatch.setenv("QA_FEEDBACK", "sqlite:////proc/nowhere/feedback.db")
+    object.__setattr__(small_engine, "fault", IndexCorrupt("坏了 /secret", "broken /secret"))
+    client = create_app(Settings.load(index=index_folder), small_engine).test_client()
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert [one["code"] for one in response.json["warnings"]] == [
+        "previous_build",
+        "feedback_unwritable",
+    ]
+    assert "qa rebuild" in response.json["warnings"][0]["detail"]
+    assert "/secret" not in response.text
+    english = client.get("/readyz", headers={"Accept-Language": "en"}).json["warnings"]
+    assert english[0]["detail"].startswith("The previous build serves")
 
 
-@settings(deadline=None)
-@given(labelled)
-def test_auroc_and_calibration_intervals_are_ordered_shares(pairs):
-    confidence, right = np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
-    auroc = metrics.auroc_estimate(confidence[right], confidence[~right])
-    assert (auroc.value is None) == (right.all() or not right.any())
-    for found in (auroc, metrics.calibration_estimate(confidence, right)):
-        if found.value is not None:
-            assert 0 <= found.low <= found.high <= 1 + 1e-9
+def test_ready_says_where_another_build_is_on_disk(serving, small_engine, index_folder):
+    client = serving()
+    assert client.get("/readyz").json["warnings"] == []
+    (index_folder / "CURRENT").write_text('{"current": "0123456789abcdef", "previous": null}')
+    assert [one["code"] for one in client.get("/readyz").json["warnings"]] == ["other_build"]
 
 
-def test_scores_apart_have_an_auroc_of_one_whatever_is_drawn():
-    found = metrics.auroc_estimate(np.array([0.8, 0.9]), np.array([0.1, 0.2, 0.3]))
-    assert (found.n, found.value) == (5, 1)
-    assert (found.low, found.high) == pytest.approx((1, 1))
+@pytest.mark.parametrize(
+    ("change", "code", "says"),
+    [
+        pytest.param(lambda f: (f / "CURRENT").unlink(), "index_missing", "还没有索引", id="none"),
+        pytest.param(lambda f: (f / "CURRENT").write_text("x"), "index_corrupt", "损坏", id="bad"),
+    ],
+)
+def test_not_ready_says_why_and_what_to_do(index_folder, change, code, says):
+    change(index_folder)
+    response = create_app(Settings.load(index=index_folder)).test_client().get("/readyz")
+    assert (response.status_code, response.json["code"]) == (503, code)
+    assert says in response.json["detail"]
+    assert "qa rebuild" in response.json["detail"]
+    assert str(index_folder) not in response.text
 
 
-def test_nothing_to_measure_is_none_and_not_zero():
-    nothing = np.array([])
-    assert metrics.mean_estimate([]).to_json() == {"n": 0, "value": None, "low": None, "high": None}
-    assert metrics.auroc_estimate(nothing, np.array([0.5])).value is None
-    assert metrics.calibration_estimate(nothing, nothing.astype(bool)).value is None
+def test_several_workers_add_up_also_after_one_is_killed(running, shipped_index):
+    with running(shipped_index) as process:
+        address = re.search(r"http://\S+", process.stdout.readline())[0]
+        for _ in range(12):
+            _fetch(f"{address}ask?q={quote(ASKED)}")
+        before = values(_fetch(f"{address}metrics"))
+        process.send_signal(signal.SIGHUP)  # replaces both workers
+        time.sleep(3)
+        _fetch(f"{address}ask?q={quote(ASKED)}")
+        after = values(_fetch(f"{address}metrics"))
+    assert before["qa_answers_total", "false", "answered"] == 12
+    assert after["qa_answers_total", "false", "answered"] == 13
+    assert after["qa_requests_in_progress",] == 1
+    assert len([key for key in after if key[0] == "qa_build_info"]) == 1
+
+
+def _fetch(address):
+    with urlopen(Request(address), timeout=30) as reply:
+        return reply.read().decode()

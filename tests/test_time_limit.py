@@ -198,9 +198,10 @@ def test_a_fault_after_the_limit_is_logged_without_its_message(gate, caplog):
     overrun(limit, fails)
     gate.set()
     until(lambda: caplog.messages)
-    assert "unexpected after the time limit" in caplog.text
-    assert "ValueError" in caplog.text
-    assert SECRET not in caplog.text
+    (record,) = caplog.records
+    assert record.message == "unexpected after the time limit"
+    assert "ValueError" in record.trace
+    assert SECRET not in str(vars(record))
 
 
 # The engine by words alone.
@@ -305,7 +306,7 @@ def test_an_answer_is_given_up_at_the_next_text_to_be_encoded(engine, monkeypatc
 
 
 def test_a_stuck_encoder_gives_the_answer_by_words_and_says_so(gated, hasty, caplog):
-    caplog.set_level(logging.INFO, "qa")
+    caplog.set_level(logging.DEBUG, "qa")
     service = Service(hasty, gated)
     start = time.monotonic()
     answer = service.ask(question(ASKED))
@@ -315,10 +316,7 @@ def test_a_stuck_encoder_gives_the_answer_by_words_and_says_so(gated, hasty, cap
     assert answer.status == "uncertain"
     assert "respond-how-fast" in {quote.passage.topic for quote in answer.quotes}
     assert answer.contacts
-    (line,) = caplog.messages
-    assert line.startswith("answer status=uncertain topics=")
-    assert ASKED not in line
-    assert line.endswith(" limited=true")
+    assert caplog.messages == []
 
 
 def test_with_all_threads_stuck_people_are_still_answered(gated, hasty):

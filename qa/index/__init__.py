@@ -4,7 +4,7 @@ The only importer of faiss and bm25s, and the only place that knows rows.
 """
 
 from qa.index.build import Index, Manifest, Topic, build, searched_text
-from qa.index.folder import CURRENT, Pointer, current, locked
+from qa.index.folder import CURRENT, Pointer, current, locked, switched
 from qa.index.store import Serving, Verified, load, rollback, save, serving, verify
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "save",
     "searched_text",
     "serving",
+    "switched",
     "verify",
 ]

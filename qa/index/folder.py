@@ -75,6 +75,14 @@ def point(folder: Path, pointer: Pointer) -> None:
     sync(folder)
 
 
+def switched(folder: Path) -> float | None:
+    """Return when the index last got another build, in seconds since 1970; None if it has none."""
+    try:
+        return (folder / CURRENT).stat().st_mtime
+    except OSError:
+        return None
+
+
 def builds(folder: Path) -> list[str]:
     """Return the names of all builds, the one last in service first.
 

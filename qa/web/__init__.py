@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+# prometheus_client's own variable: where the metrics of several workers add up. It is looked for
+# when that library is first imported, so only ``create_app`` and what comes after may do so.
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
 if TYPE_CHECKING:
     from flask import Flask
 

@@ -10,15 +10,19 @@ from flask import Flask, Response, jsonify, render_template, request
 from qa import __version__
 from qa.answer import NOTICE, Engine, to_json, topic_url
 from qa.corpus import Passage
+from qa.errors import NotFound, QAError
 from qa.index import Topic
-from qa.web import incoming, present, reference
+from qa.settings import Settings
+from qa.web import incoming, observe, present, problems, ready, reference
+from qa.web.guard import LOOPBACK
+from qa.web.metrics import CONTENT_TYPE
 from qa.web.openapi import document
 from qa.web.service import Service
+from qa.web.view import asked_for
 from qa.web.wire import (
     Alive,
     Chapter,
     IndexInfo,
-    Ready,
     RelatedTopic,
     TopicHead,
     TopicList,
@@ -78,7 +82,18 @@ def add_api(app: Flask, service: Service) -> None:
 
     @app.get("/readyz")
     def readyz() -> Response:
-        return jsonify(Ready(index=_index(service.engine)).model_dump())
+        english = asked_for() == "en"
+        try:
+            return jsonify(ready.ready(service, english).model_dump())
+        except QAError as error:
+            return problems.respond(error, service.settings, ready.why(error, english))
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        if not _may_read_metrics(service.settings):
+            raise NotFound
+        text = observe.metrics_of(app).text(ready.serving(service))
+        return Response(text, content_type=CONTENT_TYPE)
 
     @app.get("/openapi.json")
     def openapi() -> Response:
@@ -87,6 +102,13 @@ def add_api(app: Flask, service: Service) -> None:
     @app.get("/docs")
     def docs() -> str:
         return render_template("docs.html", **reference.page(description))
+
+
+def _may_read_metrics(settings: Settings) -> bool:
+    """Tell whether the asker may read what is counted, as the setting has it."""
+    if settings.metrics == "local":  # not whoever comes through a proxy on this machine
+        return request.remote_addr in LOOPBACK and "X-Forwarded-For" not in request.headers
+    return settings.metrics == "all"
 
 
 def _tag(engine: Engine, *asked: str | int) -> str:

@@ -8,12 +8,14 @@ from types import TracebackType
 from flask import Flask
 
 from qa.answer import Engine
+from qa.logs import trace
 from qa.paths import WEB
 from qa.settings import Settings
-from qa.web import problems
+from qa.web import observe, problems
 from qa.web.api import add_api
 from qa.web.feedback import add_feedback
 from qa.web.guard import protect
+from qa.web.metrics import Metrics
 from qa.web.pages import add_pages
 from qa.web.service import Service
 
@@ -31,7 +33,7 @@ class QuietFlask(Flask):
     ) -> None:
         """Log a fault of the error handler itself: its traceback without the message."""
         if exc_info[1] is not None:
-            logger.error("unexpected\n%s", problems.trace(exc_info[1]))
+            logger.error("unexpected", extra={"trace": trace(exc_info[1])})
 
 
 def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
@@ -50,7 +52,9 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # would redirect, and a redirect repeats the question
-    service = app.extensions["qa"] = Service(settings, engine)
+    metrics = Metrics()
+    observe.watch(app, metrics)
+    service = app.extensions["qa"] = Service(settings, engine, metrics.reloaded)
     add_pages(app, service)
     add_api(app, service)
     add_feedback(app, service)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from qa.answer import OutOfTime
 from qa.errors import Overloaded
-from qa.web.problems import trace
+from qa.logs import trace
 
 # Questions that may wait for each thread. One takes ten milliseconds: nobody waits long.
 WAITING = 4
@@ -98,4 +98,4 @@ class TimeLimit:
             self._overrun -= 1
         error = future.exception()
         if error is not None and not isinstance(error, OutOfTime):
-            logger.error("unexpected after the time limit\n%s", trace(error))
+            logger.error("unexpected after the time limit", extra={"trace": trace(error)})

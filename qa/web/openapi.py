@@ -158,6 +158,24 @@ class _Paths:
                     "Does an index serve?",
                     {200: _json(Ready)} | self._refusals(),
                     example=_curl("/readyz"),
+                    description="200 while questions are answered; `warnings` say what to look at "
+                    "all the same. Else 503, with a `detail` that says why not and what to do.",
+                )
+            },
+            "/metrics": {
+                "get": _operation(
+                    "metrics",
+                    "Counts and times, for Prometheus",
+                    {
+                        200: {
+                            "description": "OK",
+                            **_content("text/plain", {"type": "string"}),
+                        }
+                    }
+                    | self._refusals("not_found"),
+                    example=_curl("/metrics"),
+                    description="Of all workers. `not_found` for whoever may not read it: "
+                    "unless QA_METRICS says otherwise, all but this machine.",
                 )
             },
             "/openapi.json": {

@@ -11,7 +11,7 @@ from qa.answer import Engine, Question
 from qa.errors import BodyTooLarge, QuestionError
 from qa.paths import WEB
 from qa.settings import Settings
-from qa.web import incoming, present, problems
+from qa.web import incoming, observe, present, problems
 from qa.web.service import Service
 from qa.web.view import GUIDANCE_TAG, add_views, current
 
@@ -34,7 +34,7 @@ def add_pages(app: Flask, service: Service) -> None:
         except (QuestionError, BodyTooLarge) as error:
             if not problems.prefers_html():
                 raise
-            problems.refused(error)
+            observe.refused(error.code)
             _, said = problems.in_words(error, current())
             return _form_page(engine, typed=typed, error=said), error.status
         answer = service.ask(question)

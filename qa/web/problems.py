@@ -7,8 +7,6 @@ told that the service is not ready, without names of files.
 from __future__ import annotations
 
 import logging
-import traceback
-from collections.abc import Iterator
 
 from flask import Response, render_template, request
 from werkzeug.exceptions import HTTPException, SecurityError
@@ -34,7 +32,9 @@ from qa.errors import (
     UnknownField,
     WrongContentType,
 )
+from qa.logs import trace
 from qa.settings import Settings
+from qa.web import observe
 from qa.web.incoming import FORM_FIELD
 from qa.web.view import View, asked_for, current
 from qa.web.wire import MOST_QUESTIONS, Problem
@@ -125,16 +125,19 @@ def examples(settings: Settings) -> list[QAError]:
     ]
 
 
-def respond(exception: Exception, settings: Settings) -> Response:
-    """Return the response to whatever a request raised, and log what it was."""
+def respond(exception: Exception, settings: Settings, detail: str = "") -> Response:
+    """Return the response to whatever a request raised, and log what it was.
+
+    Args:
+        detail: what a program is told instead of the error's own sentence.
+    """
     error = _translated(exception, settings)
     if isinstance(error, Unexpected):
-        logger.error("unexpected endpoint=%s\n%s", request.endpoint, trace(exception))
-    else:
-        refused(error)
+        logger.error("unexpected", extra={"endpoint": request.endpoint, "trace": trace(exception)})
+    observe.refused(error.code)
     # A page has links, and there are none from a host that is not served.
     is_page = prefers_html() and not isinstance(exception, SecurityError)
-    response = _page(error) if is_page else _json(error)
+    response = _page(error) if is_page else _json(error, detail)
     if isinstance(exception, HTTPException):
         response.headers.extend(
             (name, value) for name, value in exception.get_headers() if name == "Allow"
@@ -144,22 +147,6 @@ def respond(exception: Exception, settings: Settings) -> Response:
     elif response.status_code == 503:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
-
-
-def refused(error: QAError) -> None:
-    """Log that a request was refused: what and where, never what it said."""
-    logger.info("refused code=%s endpoint=%s", error.code, request.endpoint)
-
-
-def trace(exception: BaseException) -> str:
-    """Return the traceback of an exception and its causes without their messages.
-
-    A message may quote the question; the names of files, lines and types do not.
-    """
-    return "\n".join(
-        "".join(traceback.format_tb(link.__traceback__)) + type(link).__qualname__
-        for link in _chain(exception)
-    )
 
 
 def prefers_html() -> bool:
@@ -183,9 +170,11 @@ def _translated(exception: Exception, settings: Settings) -> QAError:
     return _BY_STATUS.get(status, BadRequest)()
 
 
-def _json(error: QAError) -> Response:
+def _json(error: QAError, detail: str) -> Response:
     english = asked_for() == "en"
     body = problem(error, english)
+    if detail:
+        body = body.model_copy(update={"detail": detail})
     response = Response(body.to_json(), body.status, mimetype=MEDIA_TYPE)
     response.headers["Content-Language"] = "en" if english else "zh-CN"
     return response
@@ -210,13 +199,3 @@ def _typed() -> str:
         return request.form.get(FORM_FIELD, "") if request.endpoint == "ask_form" else ""
     except HTTPException:  # a form that cannot be read
         return ""
-
-
-def _chain(exception: BaseException) -> Iterator[BaseException]:
-    """Yield the exception and what it was raised from or while handling, innermost last."""
-    seen: set[int] = set()
-    link: BaseException | None = exception
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        yield link
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
+import shutil
 import socket
+from tempfile import mkdtemp
 from typing import Any
 
 import click
@@ -17,13 +20,13 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
 from qa.errors import SettingInvalid
+from qa.logs import set_up
 from qa.settings import Settings
-from qa.web import guard
+from qa.web import METRICS_FOLDER, guard
 from qa.web.worker import STOP_SECONDS, Worker
 
 BACKLOG = 2048
 SILENT_SECONDS = 30  # after which gunicorn replaces a worker that does not say it is well
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (to say where it can be reached)
 
 logger = logging.getLogger(__name__)
@@ -37,7 +40,8 @@ def serve(settings: Settings) -> None:
     """
     guard.check(settings)  # in a worker it would only be logged, again and again
     listener = _listen(settings)
-    _log_to_stderr()
+    set_up(settings.log_format, settings.log_level)
+    os.environ[METRICS_FOLDER] = mkdtemp(prefix="qa-metrics-")
     _Server(settings, listener).run()
 
 
@@ -61,6 +65,8 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "timeout": SILENT_SECONDS,
             "graceful_timeout": STOP_SECONDS + 5,  # the worker counts, too, and is not to be killed
             "when_ready": _say_address,
+            "child_exit": _worker_ended,
+            "on_exit": _forget_metrics,
             "control_socket_disable": True,
             "backlog": BACKLOG,
         }
@@ -76,7 +82,13 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
 
 class _QuietLogger(glogging.Logger):  # type: ignore[misc]
-    """gunicorn's log without its access lines, which would hold the question."""
+    """gunicorn's log in the one pipeline, without access lines, which would hold the question."""
+
+    def setup(self, cfg: Any) -> None:
+        """Leave its lines to the handler of all others."""
+        self.cfg = cfg
+        self.error_log.propagate = True
+        self.error_log.setLevel(logging.WARNING)
 
     def access(self, *args: object, **kwargs: object) -> None:
         """Log nothing."""
@@ -112,19 +124,19 @@ def _reason(error: OSError) -> tuple[str, str]:
     )
 
 
+def _worker_ended(_: Arbiter, worker: Worker) -> None:
+    from qa.web import metrics  # not before the folder is named: prometheus_client looks for it
+
+    metrics.worker_ended(worker.pid)
+
+
+def _forget_metrics(_: Arbiter) -> None:
+    """Delete the folder of metrics; gunicorn calls this in the master alone."""
+    shutil.rmtree(os.environ[METRICS_FOLDER], ignore_errors=True)
+
+
 def _say_address(arbiter: Arbiter) -> None:
     host, port = arbiter.LISTENERS[0].getsockname()[:2]
     host = ANY_HOST.get(host, host)
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"正在提供服务：http://{shown}:{port}/ （按 Ctrl+C 停止）")
-
-
-def _log_to_stderr() -> None:
-    """Send this package's log to stderr; other libraries' logs stay as they are."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
-    package = logging.getLogger("qa")
-    package.addHandler(handler)
-    # It says when the storage of the rate limit is down.
-    logging.getLogger("flask-limiter").addHandler(handler)
-    package.setLevel(logging.INFO)

@@ -1,10 +1,10 @@
-"""What the routes ask of: the engine in service, and answers that are logged without questions."""
+"""What the routes ask of: the engine in service, and answers in time."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from flask import g, has_app_context
 
@@ -12,6 +12,7 @@ from qa.answer import Answer, Engine, OutOfTime, Question
 from qa.errors import FeedbackError, QAError
 from qa.feedback import Feedback
 from qa.settings import Settings
+from qa.web import observe
 from qa.web.limit import Places, TimeLimit, places
 from qa.web.standby import Standby
 
@@ -26,12 +27,18 @@ class Service:
 
     Args:
         engine: serves the questions; opened from the settings where there is none.
+        reloaded: is told of each later build whether it could be opened.
     """
 
-    def __init__(self, settings: Settings, engine: Engine | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine | None,
+        reloaded: Callable[[bool], None] = lambda well: None,
+    ) -> None:
         self.settings = settings
         self.feedback = _feedback(settings.feedback)
-        self._standby = Standby(settings, engine)
+        self._standby = Standby(settings, engine, reloaded)
         self._limit = TimeLimit(settings.threads, settings.time_limit_ms / 1000)
         self._places = Places(places(settings.threads))
 
@@ -75,7 +82,7 @@ class Service:
             return self._ask(question)
 
     def _ask(self, question: Question, *, hurried: bool = False) -> Answer:
-        """Answer, and log how: never the question.
+        """Answer, and take down how: never the question.
 
         Args:
             hurried: by words alone, without trying.
@@ -83,12 +90,7 @@ class Service:
         start = time.perf_counter()
         engine = self.engine
         answer = engine.by_words.ask(question) if hurried else self._in_time(engine, question)
-        topics = ",".join(quote.passage.topic for quote in answer.quotes)
-        ms = 1000 * (time.perf_counter() - start)
-        limited = "true" if answer.limited else "false"
-        logger.info(
-            "answer status=%s topics=%s ms=%.1f limited=%s", answer.status, topics, ms, limited
-        )
+        observe.answered(answer, time.perf_counter() - start)
         self._count(engine, answer)
         return answer
 

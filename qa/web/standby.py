@@ -6,14 +6,15 @@ import logging
 import os
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock, Thread
 
 from qa.answer import Engine
 from qa.errors import QAError
 from qa.index import CURRENT
+from qa.logs import trace
 from qa.settings import Settings
-from qa.web.problems import trace
 
 RETRY_SECONDS = 5.0
 # A rebuild is seen after half of this on average, and a build opens in a fraction of a second.
@@ -32,11 +33,18 @@ class Standby:
         settings: where to look for an index.
         engine: one that is already open, and stays; else it is opened now, and again now and then
             when a request asks for it, until that succeeds.
+        reloaded: is told of each later build whether it could be opened.
     """
 
-    def __init__(self, settings: Settings, engine: Engine | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine | None,
+        reloaded: Callable[[bool], None] = lambda well: None,
+    ) -> None:
         self._settings = settings
         self._engine = engine
+        self._reloaded = reloaded
         self._problem: QAError | None = None
         self._opened: object = None  # the pointer's stamp when a build was last opened, or tried
         self._next_try = 0.0
@@ -74,13 +82,14 @@ class Standby:
         if not self._opening.acquire(blocking=False):
             return
         try:
-            stamp = _stamp(self._settings.index)
-            engine, problem = self._try()
-            self._problem = problem
+            stamp, before = _stamp(self._settings.index), self._engine
+            engine, self._problem = self._try()
             self._opened = stamp
-            if engine and engine is not self._engine:
+            if engine and engine is not before:
                 self._engine = engine
-                logger.info("serving build=%s", engine.index.manifest.build)
+                logger.info("serving", extra={"build": engine.index.manifest.build})
+            if before and (self._problem or engine is not before):
+                self._reloaded(self._problem is None)
         finally:
             self._next_try = time.monotonic() + RETRY_SECONDS
             self._opening.release()
@@ -93,7 +102,7 @@ class Standby:
         except QAError as error:
             if str(error) != str(self._problem):
                 says = "a new build cannot be opened" if serving else "not ready"
-                logger.error("%s code=%s %s", says, error.code, error)
+                logger.error(says, extra={"code": error.code, "detail": str(error)})
             return serving, error
         return engine, engine.fault
 
@@ -104,7 +113,7 @@ def _watch(standby: weakref.ref[Standby]) -> None:
         try:
             one.refresh()
         except Exception as error:
-            logger.error("unexpected while opening a build\n%s", trace(error))
+            logger.error("unexpected while opening a build", extra={"trace": trace(error)})
         del one
         time.sleep(WATCH_SECONDS)
 

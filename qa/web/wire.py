@@ -252,11 +252,24 @@ class Alive(Message):
     status: Literal["alive"] = "alive"
 
 
+class Warned(Message):
+    """What somebody should look at, though questions are answered."""
+
+    code: Annotated[
+        Literal["previous_build", "other_build", "feedback_unwritable"],
+        Field(description="Never changes."),
+    ]
+    detail: Annotated[str, Field(description="What it means and what to do.")]
+
+
 class Ready(Message):
     """An index serves."""
 
     status: Literal["ready"] = "ready"
     index: IndexInfo
+    warnings: Annotated[
+        list[Warned], Field(description="What to look at; empty where all is well.")
+    ] = []
 
 
 class Problem(Message):

@@ -27,9 +27,11 @@ from waitress.utilities import (
 )
 
 from qa.errors import AddressTooLong, BadRequest, BodyTooLarge, QAError, Unexpected
+from qa.logs import trace
 from qa.settings import MOST_BODY_BYTES
+from qa.web import observe
 from qa.web.limit import places
-from qa.web.problems import MEDIA_TYPE, problem, trace
+from qa.web.problems import MEDIA_TYPE, problem
 
 LONGEST_REQUEST_LINE = 8190  # bytes; a longer question goes by POST
 LONGEST_HEAD = 16384  # bytes, of the request line and all headers
@@ -100,7 +102,8 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         error = _as_ours(self.request.error)
         if isinstance(error, Unexpected) and (cause := sys.exception()):
-            logger.error("unexpected in the server\n%s", trace(cause))
+            logger.error("unexpected in the server", extra={"trace": trace(cause)})
+        observe.turned_away(self.channel.server.application, error.code)
         body = problem(error).to_json().encode()
         self.status = f"{error.status} {HTTPStatus(error.status).phrase}"
         self.response_headers.extend(
