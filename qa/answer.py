@@ -222,6 +222,10 @@ class Engine:
                 topics come on top.
             until: see ``ask``.
         """
+        with self.segmenter.remembering():
+            return self._read(message, k, until)
+
+    def _read(self, message: str, k: int, until: float | None) -> Findings:
         asked = normalise(message).text
         text = self.repairer.repair(asked)
         reply = self.rules.reply(asked)

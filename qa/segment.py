@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -80,7 +81,9 @@ class Segmenter:
         self.stop_words = frozenset(normalise(word).text for _, word in stop_words)
         self.synonyms = _groups(line for _, line in synonyms)
         self.sha256 = _sha256(dictionary, stop_words, synonyms)
-        self._remembered: dict[str, Segments] | None = None
+        self._remembered: ContextVar[dict[str, Segments] | None] = ContextVar(
+            "remembered", default=None
+        )
 
     @classmethod
     def open(cls, corpus: Path) -> Segmenter:
@@ -89,23 +92,26 @@ class Segmenter:
 
     @contextmanager
     def remembering(self) -> Iterator[None]:
-        """Cut each text once within the block, and forget all of them after it.
+        """Cut each text once within the block, in this thread, and forget all of them after it.
 
-        For a build, which needs the same texts several times; never for people's questions.
+        A build and a question need the same texts several times; no question outlives its block.
         """
-        self._remembered = {}
+        outermost = self._remembered.get() is None
+        token = self._remembered.set({}) if outermost else None
         try:
             yield
         finally:
-            self._remembered = None
+            if token:
+                self._remembered.reset(token)
 
     def segment(self, text: str) -> Segments:
         """Return a text cut into words, sub-words, tokens and grams, in normal form."""
-        if self._remembered is None:
+        remembered = self._remembered.get()
+        if remembered is None:
             return self._cut(text)
-        if text not in self._remembered:
-            self._remembered[text] = self._cut(text)
-        return self._remembered[text]
+        if text not in remembered:
+            remembered[text] = self._cut(text)
+        return remembered[text]
 
     def question(self, text: str) -> Segments:
         """Return a question cut as ``segment`` cuts it, with the synonyms of what it says."""
