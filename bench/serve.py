@@ -43,7 +43,7 @@ def serve(workers: int) -> None:
         made = shipped(settings)
         answer = made.test_client().get(f"/ask?q={quote(questions()[0])}").get_json()
         made.config["TESTING"] = False
-        made._got_first_request = False  # noqa: SLF001  # the answer above was one
+        made._got_first_request = False  # the answer above was one
         made.add_url_rule(CONSTANT, view_func=lambda: jsonify(answer))
         return made
 

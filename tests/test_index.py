@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from qa import index
+from qa.answer import Engine
 from qa.corpus import read
 from qa.errors import IndexCorrupt, IndexLocked, IndexMissing, IndexStale, IndexUnwritable
 from qa.index.build import best

@@ -255,7 +255,8 @@ def test_a_hotline_inside_a_longer_number_is_not_a_word(segmenter):
 
 def test_the_dictionary_is_read_as_jieba_reads_it():
     theirs = jieba.Tokenizer()
-    expected = theirs.gen_pfdict(theirs.get_dict_file())
+    with theirs.get_dict_file() as file:
+        expected = theirs.gen_pfdict(file)
     ours = _Jieba()
     ours.initialize()
     assert (ours.FREQ, ours.total) == expected
