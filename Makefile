@@ -51,6 +51,8 @@ wheel: | $(BIN)/python
 	$(BIN)/python -m build --outdir dist .
 
 bench: $(VENV)/.test
+	$(BIN)/python bench/engine.py
+	$(BIN)/python bench/serve.py
 	$(BIN)/python bench/cold.py
 
 soak: $(VENV)/.test

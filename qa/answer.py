@@ -247,6 +247,10 @@ class Engine:
                 topics come on top.
             until: see ``ask``.
         """
+        with self.segmenter.remembering():
+            return self._read(message, k, until)
+
+    def _read(self, message: str, k: int, until: float | None) -> Findings:
         with stage(READ):
             asked = normalise(message).text
             text = self.repairer.repair(asked)

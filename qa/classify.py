@@ -90,13 +90,13 @@ class TopicClassifier:
     def similarities(self, segments: Segments) -> Float:
         """Return the cosine of the tf-idf of a question with each training question's."""
         rows, weights = _tfidf(_features(segments, self.reads), self.features, self.idf)
-        spans = [slice(self.starts[row], self.starts[row + 1]) for row in rows]
+        starts, ends = self.starts[rows].tolist(), self.starts[1:][rows].tolist()
+        spans = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
         if not spans:
             return np.zeros(len(self.labels), np.float32)
         places = np.concatenate([self.places[span] for span in spans])
-        values = np.concatenate(
-            [self.values[span] * weight for span, weight in zip(spans, weights, strict=True)]
-        )
+        lengths = [span.stop - span.start for span in spans]
+        values = np.concatenate([self.values[span] for span in spans]) * np.repeat(weights, lengths)
         found = np.bincount(places, values, minlength=len(self.labels))
         return found.astype(np.float32)
 

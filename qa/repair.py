@@ -184,9 +184,17 @@ class Repairer:
                     yield other, DEPARTURE
 
     def _known(self, word: str) -> float:
-        chance = self._chance(word)
-        assert chance is not None
-        return chance
+        """Return the log probability of a word of the vocabulary."""
+        if word not in self._chances:
+            chance = self._chance(word)
+            assert chance is not None
+            self._chances[word] = chance
+        return self._chances[word]
+
+    @cached_property
+    def _chances(self) -> dict[str, float]:
+        """Those of the vocabulary's words met so far; never a word that only a question has."""
+        return {}
 
     def _chance(self, word: str) -> float | None:
         """Return the log probability of a word, None for one that is not known."""

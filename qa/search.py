@@ -5,8 +5,10 @@ No HTTP, no files, no thresholds: what to say of the hits is decided in ``answer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from math import isnan
 
 import numpy as np
 
@@ -67,7 +69,7 @@ def search(index: Index, query: Query, k: int) -> list[Hit]:
         candidates = gather(index, query, depth=max(DEPTH, k))
     with stage(RANK):
         scores = ranker.probabilities(candidates.features, candidates.question)
-    shown = [index.passages[_shown(index, ranker, candidates, i)] for i in range(len(candidates))]
+    shown = [index.passages[row] for row in _shown(index, ranker, candidates)]
     order = sorted(range(len(candidates)), key=lambda i: (-scores[i], shown[i].id))[:k]
     return [Hit(shown[i], float(scores[i]), _named(candidates.features[i])) for i in order]
 
@@ -105,17 +107,16 @@ def gather(
     groups: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
         groups.setdefault(index.passages[row].group, []).append(place)
-    members = [[rows[place] for place in places] for places in groups.values()]
-    nearness = [evidence[places] for places in groups.values()]
+    members = tuple(tuple(rows[place] for place in places) for places in groups.values())
+    starts = list(accumulate(map(len, members), initial=0))
+    evidence = evidence[[place for places in groups.values() for place in places]]
     unknown = (np.nan,) * len(TOPIC_FEATURES)
-    features = [
-        (*near.max(axis=0), *topics.get(index.passages[group[0]].topic, unknown))
-        for group, near in zip(members, nearness, strict=True)
-    ]
+    known = [topics.get(index.passages[group[0]].topic, unknown) for group in members]
+    highest = np.maximum.reduceat(evidence, starts[:-1]) if members else evidence
     return Candidates(
-        tuple(map(tuple, members)),
-        tuple(nearness),
-        np.array(features, np.float64).reshape(len(members), len(FEATURES)),
+        members,
+        tuple(evidence[start:end] for start, end in pairwise(starts)),
+        np.hstack([highest, np.array(known).reshape(len(members), len(TOPIC_FEATURES))]),
         np.array(about, np.float64),
     )
 
@@ -160,7 +161,7 @@ def _pairs(rows: np.ndarray) -> Pairs:
 
 def _scored(classes: Sequence[str], scores: Float) -> tuple[dict[str, tuple[float, float]], float]:
     """Return each topic's score and its lead over the best other one, and "off topic"'s score."""
-    known = dict(zip(classes, map(float, scores), strict=True))
+    known = dict(zip(classes, scores.tolist(), strict=True))
     off_topic = known.pop(OFF_TOPIC, 0.0)
     first, second = [*sorted(known.values(), reverse=True), 0.0][:2]
     margins = {
@@ -180,23 +181,28 @@ def _of_each(nearest: Sequence[tuple[str, float]], index: Index) -> dict[str, fl
     found: dict[str, list[float]] = {}
     for topic, similarity in nearest:
         found.setdefault(topic, []).append(similarity)
-    floor = nearest[-1][1] if nearest else 0.0
-    return {
-        topic: sum([*found.get(topic, ()), *[floor] * NEAREST][:NEAREST]) / NEAREST
-        for topic in (*index.topic, OFF_TOPIC)
-    }
+    fill = [nearest[-1][1] if nearest else 0.0] * NEAREST
+    means = dict.fromkeys((*index.topic, OFF_TOPIC), sum(fill) / NEAREST)
+    for topic, similarities in found.items():
+        means[topic] = sum([*similarities, *fill][:NEAREST]) / NEAREST
+    return means
 
 
-def _shown(index: Index, ranker: Ranker, candidates: Candidates, group: int) -> int:
-    """Return the row of the passage that is shown for a group: the nearest, or the lead."""
-    rows = candidates.rows[group]
-    logits = candidates.nearness[group] @ np.array(ranker.retrieval.weights)
-    first = index.rows_of_topic[index.passages[rows[0]].topic][0]
-    if rows[0] == first and not np.isnan(candidates.features[group]).any():
-        logits[0] += LEAD_ADVANTAGE
-    return rows[int(np.argmax(logits))]
+def _shown(index: Index, ranker: Ranker, candidates: Candidates) -> Iterator[int]:
+    """Yield the row of the passage that is shown for each group: the nearest, or the lead."""
+    weights = np.array(ranker.retrieval.weights)
+    is_known = (~np.isnan(candidates.features).any(axis=1)).tolist()
+    for rows, nearness, known in zip(candidates.rows, candidates.nearness, is_known, strict=True):
+        first = index.rows_of_topic[index.passages[rows[0]].topic][0]
+        if len(rows) == 1:
+            yield rows[0]
+            continue
+        logits = nearness @ weights
+        if rows[0] == first and known:
+            logits[0] += LEAD_ADVANTAGE
+        yield rows[int(np.argmax(logits))]
 
 
 def _named(features: np.ndarray) -> dict[str, float]:
-    named = zip(FEATURES, map(float, features), strict=True)
-    return {name: value for name, value in named if not np.isnan(value)}
+    named = zip(FEATURES, features.tolist(), strict=True)
+    return {name: value for name, value in named if not isnan(value)}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from hashlib import sha256
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from qa import index
+from qa.answer import Engine
 from qa.corpus import read
 from qa.errors import IndexCorrupt, IndexLocked, IndexMissing, IndexStale, IndexUnwritable
 from qa.index.build import best
@@ -361,3 +363,17 @@ def test_the_same_corpus_gives_the_same_build_in_another_process(corpus_folder, 
 def test_the_best_are_the_highest_and_ties_go_by_place(k):
     scores = np.array([0.5, 0, 0.9, 0.5, 0], np.float32)
     assert best(scores, k).tolist() == [2, 0, 3, 1, 4][:k]
+
+
+def test_a_build_that_is_pruned_while_it_serves_answers_on(index_folder, small_engine, segmenter):
+    expected = small_engine.rank("几天内要回电话", 3)
+    loaded = index.load(index_folder, segmenter, small_engine.encoder)
+    shutil.rmtree(index_folder)
+    engine = Engine(loaded, segmenter, small_engine.encoder)
+    assert engine.rank("几天内要回电话", 3) == expected
+
+
+def test_workers_share_the_pages_of_the_classifiers(small_engine):
+    weights = small_engine.index.classifier.weights
+    assert not weights.flags.owndata
+    assert not weights.flags.writeable

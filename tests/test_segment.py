@@ -2,7 +2,9 @@
 
 import io
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
+import jieba
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -249,6 +251,29 @@ def test_the_hash_of_a_segmenter_changes_with_its_synonyms(tmp_path):
 def test_a_hotline_inside_a_longer_number_is_not_a_word(segmenter):
     words = [word for word, _ in segmenter.segment("1234567和12345").words]
     assert words == ["1234567", "和", "12345"]
+
+
+def test_the_dictionary_is_read_as_jieba_reads_it():
+    theirs = jieba.Tokenizer()
+    with theirs.get_dict_file() as file:
+        expected = theirs.gen_pfdict(file)
+    ours = _Jieba()
+    ours.initialize()
+    assert (ours.FREQ, ours.total) == expected
+
+
+def test_one_thread_does_not_see_what_another_remembers(segmenter):
+    with segmenter.remembering(), ThreadPoolExecutor(1) as pool:
+        first = segmenter.segment("花呗逾期怎么办")
+        assert pool.submit(segmenter.segment, "花呗逾期怎么办").result() is not first
+
+
+def test_an_inner_block_forgets_nothing_of_the_outer(segmenter):
+    with segmenter.remembering():
+        first = segmenter.segment("花呗逾期怎么办")
+        with segmenter.remembering():
+            assert segmenter.segment("花呗逾期怎么办") is first
+        assert segmenter.segment("花呗逾期怎么办") is first
 
 
 def test_a_text_is_cut_once_while_remembering_and_forgotten_after(segmenter):

@@ -408,8 +408,9 @@ def _nearest(index: faiss.Index, vectors: Float, k: int) -> Iterator[Pairs]:
     cosines, rows = index.search(vectors, min(k, index.ntotal))
     # FAISS pads with -1 where it finds fewer than it was asked for.
     for pair in zip(rows, cosines, strict=True):
-        near = zip(*(column.tolist() for column in pair), strict=True)
-        yield sorted((p for p in near if p[0] >= 0), key=lambda pair: (-pair[1], pair[0]))
+        found = np.lexsort((pair[0], -pair[1]))
+        near = zip(*(column[found].tolist() for column in pair), strict=True)
+        yield [one for one in near if one[0] >= 0]
 
 
 def _similar(classifier: TopicClassifier, segments: Segments, k: int) -> Pairs:

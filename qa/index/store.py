@@ -237,8 +237,8 @@ def _read(build: Path, manifest: Manifest) -> Index:
         question_vectors=faiss.read_index(str(build / "questions.faiss")),
         question_topics=tuple((build / "questions.txt").read_text("utf-8").split("\n")),
         keys=tuple((build / "keys.txt").read_text("utf-8").split("\n")),
-        words=bm25s.BM25.load(build / "words", load_vocab=True, mmap=True),
-        grams=bm25s.BM25.load(build / "grams", load_vocab=True, mmap=True),
+        words=_read_bm25(build / "words"),
+        grams=_read_bm25(build / "grams"),
         classifier=classifier,
         wording=wording,
         danger=danger,
@@ -265,13 +265,27 @@ def _write_classifier(folder: Path, classifier: TopicClassifier) -> None:
 
 def _read_classifier(folder: Path) -> TopicClassifier:
     names = json.loads((folder / "names.json").read_text("utf-8"))
-    arrays: dict[str, Any] = {
-        name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _ARRAYS
-    }
+    arrays: dict[str, Any] = {name: _mapped(folder / f"{name}.npy") for name in _ARRAYS}
     features = {name: i for i, name in enumerate(names["features"])}
     return TopicClassifier(
         classes=tuple(names["classes"]), features=features, reads=names["reads"], **arrays
     )
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """Return an array whose pages all workers share, read as they are needed (ADR 0028)."""
+    # A plain array over the mapping: slicing numpy's own memmap takes five times as long.
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def _read_bm25(folder: Path) -> bm25s.BM25:
+    found = bm25s.BM25.load(folder, load_vocab=True, mmap=True)
+    found.scores |= {
+        name: np.asarray(array)
+        for name, array in found.scores.items()
+        if isinstance(array, np.memmap)
+    }
+    return found
 
 
 def _read_ranker(path: Path) -> Ranker:
