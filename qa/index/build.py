@@ -34,8 +34,8 @@ WORD_WEIGHT = np.float32(0.25)
 DANGER_RIDGE = 1.0
 CALM_EVERY = 2  # of the questions that speak of no danger: all of them would drown the examples
 WORDING_RIDGE = 1.0  # chosen on held-out variants (docs/evaluation.md, "Ranker")
-# Enough questions for sixteen weights, few enough for a rebuild of seconds.
-MOST_HELD_OUT = 2500
+# Enough questions for sixteen weights, few enough for a rebuild of seconds (ADR 0027).
+MOST_HELD_OUT = 1250
 QUESTION_DEPTH = 200  # the nearest questions that speak for their topics
 
 # One question is too little to share out among threads: waking them costs more than the search.
@@ -298,7 +298,7 @@ def _classifiers(
     learned = {document.id for document in corpus.documents if document.questions} | {OFF_TOPIC}
     rows = [row for row, (_, topic) in enumerate(asked) if topic in learned]
     texts, labels = zip(*(asked[row] for row in rows), strict=True)
-    segments = [segmenter.question(text) for text in texts]
+    segments = [segmenter.segment(text) for text in texts]
     held = _unseen(texts, labels, encoder)
     held = held[:: max(1, -(-len(held) // MOST_HELD_OUT))]
     classifier, left_out = classify.fit(segments, labels, vectors[rows], held)
@@ -312,7 +312,7 @@ def _classifiers(
         wording,
         tuple(
             HeldOut(
-                segments[i],
+                segmenter.question(texts[i]),
                 vectors[rows[i]],
                 labels[i],
                 scores=scores,
