@@ -15,8 +15,9 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -37,7 +38,7 @@ FEWEST_QUESTIONS = 2
 COMMON = 200
 TOLERANCE = 5e-4  # of the residual, relative to the targets: scores are then within 0.002
 MOST_STEPS = 1000
-# Each solves a share of the classes. Threads within a product, which wait for one another at each,
+# Each fits a classifier of its own. Threads within a product, which wait for one another at each,
 # would be slower on two cores, and far slower on busy ones.
 THREADS = 2
 # Of all questions, those left out at once: each held-out one is scored by nearly all others.
@@ -107,6 +108,13 @@ class TopicClassifier:
         words = {word for word, _ in segments.words if word not in segments.stop_words}
         unknown = sum(f"{WORD}{word}" not in self.features for word in words)
         return unknown / max(len(words), 1)
+
+
+@contextmanager
+def workers() -> Iterator[ThreadPoolExecutor]:
+    """Open threads for fits side by side; waits for all of them at the end of the block."""
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(THREADS) as pool:
+        yield pool
 
 
 def fit(
@@ -205,24 +213,15 @@ class _System:
         return found
 
     def solve(self, targets: Float, left: np.ndarray = _NONE, start: Float | None = None) -> Float:
-        """Return the dual weights.
+        """Return the dual weights, by conjugate gradients for all classes at once.
 
         Args:
             left: rows that take no part; their weights are zero.
             start: dual weights to begin from.
         """
         inverse = self._inverse(left)
-        begin = np.zeros_like(targets) if start is None else start.copy()
-        begin[left] = 0
-        shares = np.array_split(np.arange(targets.shape[1]), THREADS)
-        with ThreadPoolExecutor(THREADS) as pool:
-            found = pool.map(
-                lambda share: self._solve(targets[:, share], left, begin[:, share], inverse), shares
-            )
-            return np.hstack(list(found))
-
-    def _solve(self, targets: Float, left: np.ndarray, dual: Float, inverse: Float) -> Float:
-        """Return some columns of dual weights, by conjugate gradients for all of them at once."""
+        dual = np.zeros_like(targets) if start is None else start.copy()
+        dual[left] = 0
         residual = targets.copy()
         residual[left] = 0
         enough = TOLERANCE**2 * np.square(residual).sum(axis=0)

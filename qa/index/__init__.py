@@ -3,7 +3,7 @@
 The only importer of faiss and bm25s, and the only place that knows rows.
 """
 
-from qa.index.build import Index, Manifest, Topic, build, searched_text
+from qa.index.build import Index, Manifest, Topic, build, manifest, searched_text
 from qa.index.store import current, load, locked, save
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "current",
     "load",
     "locked",
+    "manifest",
     "save",
     "searched_text",
 ]
