@@ -13,9 +13,11 @@ was recognised by.
 from __future__ import annotations
 
 import math
+from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -36,10 +38,11 @@ FEWEST_QUESTIONS = 2
 COMMON = 200
 TOLERANCE = 5e-4  # of the residual, relative to the targets: scores are then within 0.002
 MOST_STEPS = 1000
-# Each solves a share of the classes. Threads within a product, which wait for one another at each,
+# Each fits a classifier of its own. Threads within a product, which wait for one another at each,
 # would be slower on two cores, and far slower on busy ones.
 THREADS = 2
-FOLDS = 2  # in which held-out questions are scored
+# Of all questions, those left out at once: each held-out one is scored by nearly all others.
+MOST_LEFT_OUT = 0.1
 WORD = "w:"  # before the name of a word, which is not an n-gram
 # What a classifier reads of a question: n-grams and words, or words and neighbouring pairs.
 GRAMS, PAIRS = "grams", "pairs"
@@ -83,13 +86,13 @@ class TopicClassifier:
             segments: the question, cut.
             vector: the question's vector, shape (dim,), unit length; None to go by words alone.
         """
-        rows, values = _tfidf(_features(segments, self.reads), self.features, self.idf)
+        rows, values = _tfidf(Counter(_features(segments, self.reads)), self.features, self.idf)
         scores: Float = values @ self.weights[rows].astype(np.float32)
         return scores if vector is None else scores + vector @ self.dense
 
     def similarities(self, segments: Segments) -> Float:
         """Return the cosine of the tf-idf of a question with each training question's."""
-        rows, weights = _tfidf(_features(segments, self.reads), self.features, self.idf)
+        rows, weights = _tfidf(Counter(_features(segments, self.reads)), self.features, self.idf)
         starts, ends = self.starts[rows].tolist(), self.starts[1:][rows].tolist()
         spans = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
         if not spans:
@@ -107,6 +110,13 @@ class TopicClassifier:
         return unknown / max(len(words), 1)
 
 
+@contextmanager
+def workers() -> Iterator[ThreadPoolExecutor]:
+    """Open threads for fits side by side; waits for all of them at the end of the block."""
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(THREADS) as pool:
+        yield pool
+
+
 def fit(
     questions: Sequence[Segments],
     labels: Sequence[str],
@@ -122,7 +132,7 @@ def fit(
         labels: the class of each.
         vectors: their vectors, float32 (questions, dim), unit rows; zeros to do without.
         held: places of questions; each is scored by a classifier fitted without it and without
-            every ``FOLDS``-th other.
+            as many others of them as ``MOST_LEFT_OUT`` allows.
         reads: ``GRAMS`` or ``PAIRS``.
     """
     features, idf, matrix = _matrix(questions, reads)
@@ -154,12 +164,13 @@ def fit(
 
 def _held_out(system: _System, dim: int, targets: Float, dual: Float, held: np.ndarray) -> LeftOut:
     scores, by_words = np.zeros((2, len(held), targets.shape[1]), np.float32)
-    for fold in range(min(FOLDS, len(held))):
-        left = held[fold::FOLDS]
+    folds = min(len(held), math.ceil(len(held) / (MOST_LEFT_OUT * len(targets))))
+    for fold in range(folds):
+        left = held[fold::folds]
         weights = system.sums(system.solve(targets, left, start=dual))
-        scores[fold::FOLDS] = system.dot(weights, left)
+        scores[fold::folds] = system.dot(weights, left)
         weights[0][-dim:] = 0  # of the vectors, which stand last
-        by_words[fold::FOLDS] = system.dot(weights, left)
+        by_words[fold::folds] = system.dot(weights, left)
     return LeftOut(scores, by_words)
 
 
@@ -202,24 +213,15 @@ class _System:
         return found
 
     def solve(self, targets: Float, left: np.ndarray = _NONE, start: Float | None = None) -> Float:
-        """Return the dual weights.
+        """Return the dual weights, by conjugate gradients for all classes at once.
 
         Args:
             left: rows that take no part; their weights are zero.
             start: dual weights to begin from.
         """
         inverse = self._inverse(left)
-        begin = np.zeros_like(targets) if start is None else start.copy()
-        begin[left] = 0
-        shares = np.array_split(np.arange(targets.shape[1]), THREADS)
-        with ThreadPoolExecutor(THREADS) as pool:
-            found = pool.map(
-                lambda share: self._solve(targets[:, share], left, begin[:, share], inverse), shares
-            )
-            return np.hstack(list(found))
-
-    def _solve(self, targets: Float, left: np.ndarray, dual: Float, inverse: Float) -> Float:
-        """Return some columns of dual weights, by conjugate gradients for all of them at once."""
+        dual = np.zeros_like(targets) if start is None else start.copy()
+        dual[left] = 0
         residual = targets.copy()
         residual[left] = 0
         enough = TOLERANCE**2 * np.square(residual).sum(axis=0)
@@ -260,28 +262,57 @@ class _System:
         return found
 
 
-def _features(segments: Segments, reads: str) -> Counter[str]:
+def _features(segments: Segments, reads: str) -> list[str]:
+    """Return the features of a question, with repeats."""
     words = [word for word, _ in segments.words]
+    named = [f"{WORD}{word}" for word in words]
     if reads == PAIRS:
-        pairs = (f"{one}{BETWEEN}{next}" for one, next in pairwise(["", *words, ""]))
-        return Counter((*(f"{WORD}{word}" for word in words), *pairs))
-    return Counter((*segments.grams(LONGEST_GRAM), *(f"{WORD}{word}" for word in words)))
+        return [*named, *(f"{one}{BETWEEN}{next}" for one, next in pairwise(["", *words, ""]))]
+    return [*segments.grams(LONGEST_GRAM), *named]
 
 
 def _matrix(questions: Sequence[Segments], reads: str) -> tuple[dict[str, int], Float, Any]:
     """Return the features with their idf, and the questions' tf-idf, sparse, by rows."""
     from scipy.sparse import csr_array
 
-    counts = [_features(segments, reads) for segments in questions]
-    features, idf = _vocabulary(counts)
-    return features, idf, csr_array(_entries(counts, features, idf), (len(counts), len(features)))
+    met, rows, numbers, counts = _counted(questions, reads)
+    seen = np.bincount(numbers, minlength=len(met)).tolist()
+    features, idf = _vocabulary(dict(zip(met, seen, strict=True)), len(questions))
+    columns = np.array([features.get(name, -1) for name in met], np.int32)[numbers]
+    known = columns >= 0
+    rows, columns, counts = rows[known], columns[known], counts[known]
+    weights = idf[columns] * (1 + np.log(counts.astype(np.float32)))
+    lengths = np.sqrt(np.bincount(rows, np.square(weights), minlength=len(questions)))
+    entries = (weights / lengths[rows]).astype(np.float32)
+    return features, idf, csr_array((entries, (rows, columns)), (len(questions), len(features)))
 
 
-def _vocabulary(counts: Sequence[Counter[str]]) -> tuple[dict[str, int], Float]:
-    """Return the number of each feature, in sorted order, and its idf."""
-    frequency = Counter(feature for count in counts for feature in count)
-    kept = sorted(name for name, seen in frequency.items() if seen >= FEWEST_QUESTIONS)
-    idf = [math.log((1 + len(counts)) / (1 + frequency[name])) + 1 for name in kept]
+def _counted(
+    questions: Sequence[Segments], reads: str
+) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+    """Return the features met, and columns: question, place of a feature it has, how often."""
+    place: dict[str, int] = {}
+    lengths, places = [], array("q")
+    for segments in questions:
+        names = _features(segments, reads)
+        lengths.append(len(names))
+        places.extend([place.setdefault(name, len(place)) for name in names])
+    width = max(len(place), 1)
+    pairs = np.repeat(np.arange(len(questions)), lengths) * width + np.array(places, np.int64)
+    distinct, counts = np.unique(pairs, return_counts=True)
+    rows, numbers = np.divmod(distinct, width)
+    return list(place), rows, numbers, counts
+
+
+def _vocabulary(seen: Mapping[str, int], questions: int) -> tuple[dict[str, int], Float]:
+    """Return the number of each feature that is kept, in sorted order, and its idf.
+
+    Args:
+        seen: in how many of the questions each feature is.
+        questions: how many there are.
+    """
+    kept = sorted(name for name, count in seen.items() if count >= FEWEST_QUESTIONS)
+    idf = [math.log((1 + questions) / (1 + seen[name])) + 1 for name in kept]
     return {name: i for i, name in enumerate(kept)}, np.array(idf, np.float32)
 
 
@@ -292,18 +323,3 @@ def _tfidf(counts: Counter[str], features: dict[str, int], idf: Float) -> tuple[
     weights = idf[rows] * (1 + np.log(np.array([count for _, count in known], np.float32)))
     weights /= max(float(np.linalg.norm(weights)), 1e-9)
     return rows, weights
-
-
-def _entries(
-    counts: Sequence[Counter[str]], features: dict[str, int], idf: Float
-) -> tuple[Float, tuple[np.ndarray, np.ndarray]]:
-    """Return ``_tfidf`` of all questions at once, with their (question, feature) places."""
-    names = (features.get(name, -1) for count in counts for name in count)
-    columns = np.fromiter(names, np.int32)
-    seen = np.fromiter((n for count in counts for n in count.values()), np.float32)
-    rows = np.repeat(np.arange(len(counts), dtype=np.int32), [len(count) for count in counts])
-    known = columns >= 0
-    columns, seen, rows = columns[known], seen[known], rows[known]
-    weights = idf[columns] * (1 + np.log(seen))
-    lengths = np.sqrt(np.bincount(rows, np.square(weights), minlength=len(counts)))
-    return (weights / lengths[rows]).astype(np.float32), (rows, columns)

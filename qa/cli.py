@@ -114,6 +114,9 @@ def rebuild(as_json: bool, **flags: Any) -> None:
     if as_json:
         _print_json(asdict(report))
         return
+    if report.unchanged:
+        click.echo(f"语料、词典、模型和程序都没有变化，索引 {report.build} 继续使用。")
+        return
     click.echo(
         f"已建立索引 {report.build}：{report.topics} 个主题，{report.passages} 段，"
         f"{report.questions} 种问法；新编码 {report.encoded} 条，沿用 {report.reused} 条。"

@@ -90,7 +90,7 @@ def gather(
         depth: how many rows each list contributes.
     """
     topics, about = _question_evidence(index, query, held)
-    sparse = index.sparse(query.segments)
+    sparse = held.sparse if held else index.sparse(query.segments)
     chosen = {int(row) for row in best(sparse.bm25, depth) if sparse.bm25[row] > 0}
     if query.vector is not None:
         chosen |= {row for row, _ in index.nearest(query.vector, depth)}

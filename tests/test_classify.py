@@ -182,8 +182,6 @@ def test_a_column_without_targets_stays_at_nothing():
     system = classify._System.of(identity, np.zeros((4, 2), np.float32), ridge=1.0)
     targets = np.array([[1, 0]] * 4, np.float32)
     np.testing.assert_allclose(system.solve(targets), targets / 2, atol=1e-6)
-    alone = targets[:, :1]  # fewer classes than threads
-    np.testing.assert_allclose(system.solve(alone), alone / 2, atol=1e-6)
 
 
 def test_a_larger_ridge_makes_scores_smaller(questions, vectors):
@@ -192,15 +190,15 @@ def test_a_larger_ridge_makes_scores_smaller(questions, vectors):
         assert strong.scores(segments, vector).max() < weak.scores(segments, vector).max()
 
 
-@pytest.mark.parametrize("folds", [1, 2, 4, 9])
+@pytest.mark.parametrize("folds", [1, 2, 4])
 def test_held_out_scores_equal_refitting_without_the_fold(questions, vectors, monkeypatch, folds):
-    monkeypatch.setattr(classify, "FOLDS", folds)
     held = [7, 0, 4, 2]
+    monkeypatch.setattr(classify, "MOST_LEFT_OUT", len(held) / folds / len(questions))
     whole, left_out = fit(questions, LABELS, vectors, held)
     for scores in (left_out.scores, left_out.by_words):
         assert (scores.shape, scores.dtype) == ((4, 3), np.float32)
     # The features and their idf stay those of all questions; the rest is fitted anew.
-    monkeypatch.setattr(classify, "_vocabulary", lambda _: (whole.features, whole.idf))
+    monkeypatch.setattr(classify, "_vocabulary", lambda *_: (whole.features, whole.idf))
     for place, question in enumerate(held):
         left = held[place % folds :: folds]
         others = [i for i in range(len(questions)) if i not in left]

@@ -156,6 +156,29 @@ def test_a_rebuild_of_the_same_corpus_has_the_same_name(
     assert index.current(index_folder).current == before
 
 
+def test_where_nothing_changed_nothing_is_fitted(
+    corpus_folder, index_folder, segmenter, encoder, monkeypatch
+):
+    before = index.current(index_folder)
+    monkeypatch.setattr("qa.rebuild.fit", None)
+    report = rebuild(corpus_folder, index_folder, segmenter, encoder, silent)
+    assert report.unchanged
+    assert (report.build, report.encoded) == (before.current, 0)
+    assert report.reused == len(set(index.load(index_folder, segmenter, encoder).keys))
+    assert index.current(index_folder) == before
+
+
+@pytest.mark.parametrize("made_by", ["_code", "version"])
+def test_other_code_or_another_library_builds_anew(
+    corpus_folder, index_folder, segmenter, encoder, monkeypatch, made_by
+):
+    monkeypatch.setattr(sys.modules["qa.index.build"], made_by, lambda *_: "another")
+    report = rebuild(corpus_folder, index_folder, segmenter, encoder, silent)
+    assert not report.unchanged
+    assert report.encoded == 0
+    assert report.build == index.current(index_folder).current
+
+
 def test_only_changed_texts_are_encoded_and_the_result_is_that_of_a_full_build(
     corpus_folder, index_folder, segmenter, encoder, tmp_path
 ):

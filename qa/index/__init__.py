@@ -3,7 +3,7 @@
 The only importer of faiss and bm25s, and the only place that knows rows.
 """
 
-from qa.index.build import Index, Manifest, Topic, build, searched_text
+from qa.index.build import Index, Manifest, Topic, build, manifest, searched_text
 from qa.index.folder import CURRENT, Pointer, current, locked, switched
 from qa.index.store import Serving, Verified, load, rollback, save, serving, verify
 
@@ -19,6 +19,7 @@ __all__ = [
     "current",
     "load",
     "locked",
+    "manifest",
     "rollback",
     "save",
     "searched_text",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from importlib.metadata import version
 
@@ -15,9 +16,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from qa import classify
-from qa.classify import TopicClassifier
+from qa.classify import LeftOut, TopicClassifier
 from qa.corpus import NO_DANGER, OFF_TOPIC, Contact, Corpus, Passage, Reply, Urgent
 from qa.embed import Encoder
+from qa.paths import PACKAGE
 from qa.rank import Ranker
 from qa.repair import Vocabulary
 from qa.segment import Segmenter, Segments
@@ -25,6 +27,8 @@ from qa.segment import Segmenter, Segments
 # Raised when a file of a build changes its meaning; an older build is then refused by name.
 FORMAT = 3
 METRIC = "inner_product"
+# Libraries of which another version may build otherwise.
+MADE_BY = ("faiss-cpu", "bm25s", "jieba", "numpy", "opencc", "pypinyin", "scipy")
 LONGEST_GRAM = 2
 QUESTION = "?"  # before a question's text in its key: it may be encoded otherwise than a passage
 PROGRESS_EVERY = 256
@@ -34,7 +38,7 @@ WORD_WEIGHT = np.float32(0.25)
 DANGER_RIDGE = 1.0
 CALM_EVERY = 2  # of the questions that speak of no danger: all of them would drown the examples
 WORDING_RIDGE = 1.0  # chosen on held-out variants (docs/evaluation.md, "Ranker")
-# Enough questions for sixteen weights, few enough for a rebuild of seconds.
+# Enough questions for sixteen weights, few enough for a rebuild of seconds (ADR 0027).
 MOST_HELD_OUT = 2500
 QUESTION_DEPTH = 200  # the nearest questions that speak for their topics
 
@@ -44,6 +48,7 @@ faiss.omp_set_num_threads(1)
 Float = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 Pairs = Sequence[tuple[int, float]]  # (row or place, similarity), best first
 Progress = Callable[[str, int, int], None]  # (what, done, of)
+_Fit = Future[tuple[TopicClassifier, LeftOut]]
 
 
 class Manifest(BaseModel):
@@ -103,6 +108,7 @@ class HeldOut:
     scores: Float  # (classes,), of the classifier of topics
     word_scores: Float  # (classes,), by a classifier that was not told the vector either
     wording: Float  # (classes,), of the classifier of wording
+    sparse: Sparse
     place: int  # among the classifier's questions
     # The questions of nearest vectors and of most similar wording, itself aside: pairs as rows of
     # arrays, since there are half a million.
@@ -177,14 +183,7 @@ class Index:
 
     def sparse(self, segments: Segments) -> Sparse:
         """Return what words and character n-grams say of each passage."""
-        terms, grams = segments.terms, segments.grams(LONGEST_GRAM)
-        by_words = bm25_scores(self.words, (*terms, *segments.synonyms))
-        by_grams = bm25_scores(self.grams, grams)
-        return Sparse(
-            bm25=_relative(by_words) * WORD_WEIGHT + _relative(by_grams) * (1 - WORD_WEIGHT),
-            word_share=_shares(self.words, terms),
-            gram_share=_shares(self.grams, grams),
-        )
+        return _sparse(self.words, self.grams, segments)
 
     def known_vectors(self) -> dict[str, Float]:
         """Return the vector of every text that this build encoded, by its key."""
@@ -206,8 +205,7 @@ def build(
         known: vectors by their keys, as ``Index.known_vectors`` gives them, made by
             the same encoder and segmenter; only texts that are not among them are encoded.
     """
-    passages = corpus.passages
-    shown = [searched_text(passage) for passage in passages]
+    shown = [searched_text(passage) for passage in corpus.passages]
     asked = [(document.title, document.id) for document in corpus.documents]
     asked += [(text, d.id) for d in corpus.documents for text in d.questions]
     if _learns(corpus):
@@ -219,25 +217,24 @@ def build(
     for i, text in enumerate(shown):
         cut.append(segmenter.segment(text))
         progress("segment", i + 1, len(shown))
-    classifier, wording, held_out = _classifiers(
-        corpus, segmenter, encoder, question_vectors, asked
-    )
+    words = bm25(segments.terms for segments in cut)
+    grams = bm25(segments.grams(LONGEST_GRAM) for segments in cut)
+    training = _training(corpus, segmenter, encoder, question_vectors, asked)
+    with classify.workers() as pool:
+        # The longest first, and the short ones beside it.
+        fits = _fits(training, pool) if training else ()
+        danger = pool.submit(_danger_classifier, corpus, segmenter)
+        vocabulary = pool.submit(_vocabulary, corpus, texts, segmenter)
+    classifiers = [fit.result() for fit in fits]
+    classifier, wording = (fitted for fitted, _ in classifiers) if training else (None, None)
+    held_out: tuple[HeldOut, ...] = ()
+    if training:
+        held_out = tuple(_held_out(training, classifiers, segmenter, words, grams))
     titles = {chapter.id: chapter.title for chapter in corpus.chapters}
     ids = {document.id for document in corpus.documents}
-    manifest = Manifest(
-        passages=len(passages),
-        topics=len(corpus.documents),
-        questions=sum(len(document.questions) for document in corpus.documents),
-        dim=encoder.dim,
-        model=encoder.name,
-        model_sha256=encoder.sha256,
-        segmenter_sha256=segmenter.sha256,
-        corpus_sha256=corpus.sha256,
-        versions={name: version(name) for name in ("faiss-cpu", "bm25s", "jieba", "numpy")},
-    )
     return Index(
-        manifest=manifest,
-        passages=passages,
+        manifest=manifest(corpus, segmenter, encoder),
+        passages=corpus.passages,
         topics=tuple(
             Topic(
                 d.id,
@@ -251,25 +248,35 @@ def build(
         contacts=tuple(contact for contact in corpus.contacts if contact.shown),
         urgent=corpus.urgent,
         replies=corpus.replies,
-        vocabulary=Vocabulary.of(
-            [*texts, *(example.text for example in corpus.examples)],
-            [phrase for rule in corpus.urgent for phrase in rule.phrases],
-            [word for rule in corpus.urgent for word in rule.lookalikes]
-            + [phrase for reply in corpus.replies for phrase in reply.phrases],
-            corpus.lookalikes,
-            segmenter,
-            knows_questions=_learns(corpus),
-        ),
+        vocabulary=vocabulary.result(),
         vectors=_flat(passage_vectors),
         question_vectors=_flat(question_vectors),
         question_topics=tuple(topic for _, topic in asked),
         keys=keys,
-        words=bm25(segments.terms for segments in cut),
-        grams=bm25(segments.grams(LONGEST_GRAM) for segments in cut),
+        words=words,
+        grams=grams,
         classifier=classifier,
         wording=wording,
-        danger=_danger_classifier(corpus, segmenter),
+        danger=danger.result(),
         held_out=held_out,
+    )
+
+
+def manifest(corpus: Corpus, segmenter: Segmenter, encoder: Encoder) -> Manifest:
+    """Return the manifest of a corpus's build, without the files.
+
+    Where two are equal, so are the builds.
+    """
+    return Manifest(
+        passages=len(corpus.passages),
+        topics=len(corpus.documents),
+        questions=sum(len(document.questions) for document in corpus.documents),
+        dim=encoder.dim,
+        model=encoder.name,
+        model_sha256=encoder.sha256,
+        segmenter_sha256=segmenter.sha256,
+        corpus_sha256=corpus.sha256,
+        versions={**{name: version(name) for name in MADE_BY}, "code": _code()},
     )
 
 
@@ -278,52 +285,91 @@ def searched_text(passage: Passage) -> str:
     return "\n".join(part for part in (passage.title, passage.heading, passage.text) if part)
 
 
-def _classifiers(
+@dataclass(frozen=True)
+class _Training:
+    """What both classifiers of topics learn from: titles, variants and off-topic questions."""
+
+    rows: list[int]  # of question_vectors
+    texts: list[str]
+    labels: list[str]
+    segments: list[Segments]
+    vectors: Float  # of all questions, those in no row of ``rows`` as well
+    held: list[int]  # places, not rows
+
+
+def _training(
     corpus: Corpus,
     segmenter: Segmenter,
     encoder: Encoder,
     vectors: Float,
     asked: Sequence[tuple[str, str]],
-) -> tuple[TopicClassifier | None, TopicClassifier | None, tuple[HeldOut, ...]]:
-    """Fit both classifiers on titles, question variants and off-topic questions, if there are any.
-
-    The second knows no vectors: the encoder was trained on most variants, and beside its vectors,
-    too near there, the words of a question weigh less than they should (ADR 0021).
+) -> _Training | None:
+    """Return what there is to learn from, or None.
 
     Documents without variants take no part: a class learned from a title alone would crowd out
     what retrieval finds in them.
     """
     if not _learns(corpus):
-        return None, None, ()
+        return None
     learned = {document.id for document in corpus.documents if document.questions} | {OFF_TOPIC}
     rows = [row for row, (_, topic) in enumerate(asked) if topic in learned]
-    texts, labels = zip(*(asked[row] for row in rows), strict=True)
-    segments = [segmenter.question(text) for text in texts]
+    texts, labels = [asked[row][0] for row in rows], [asked[row][1] for row in rows]
     held = _unseen(texts, labels, encoder)
     held = held[:: max(1, -(-len(held) // MOST_HELD_OUT))]
-    classifier, left_out = classify.fit(segments, labels, vectors[rows], held)
-    nowhere = np.zeros((len(rows), 1), np.float32)
-    wording, worded = classify.fit(segments, labels, nowhere, held, WORDING_RIDGE, classify.PAIRS)
-    held_vectors = vectors[[rows[i] for i in held]]
-    nearest = _nearest(_flat(vectors), held_vectors, QUESTION_DEPTH)
-    evidence = zip(held, left_out.scores, left_out.by_words, worded.scores, nearest, strict=True)
+    return _Training(rows, texts, labels, [*map(segmenter.segment, texts)], vectors, held)
+
+
+def _fits(training: _Training, pool: ThreadPoolExecutor) -> tuple[_Fit, _Fit]:
+    """Begin to fit the classifiers of topics and of wording.
+
+    The second knows no vectors: the encoder was trained on most variants, and beside its vectors,
+    too near there, the words of a question weigh less than they should (ADR 0021).
+    """
+    segments, labels, held = training.segments, training.labels, training.held
+    vectors = training.vectors[training.rows]
+    nowhere = np.zeros((len(labels), 1), np.float32)
+    pairs = classify.PAIRS
     return (
-        classifier,
-        wording,
-        tuple(
-            HeldOut(
-                segments[i],
-                vectors[rows[i]],
-                labels[i],
-                scores=scores,
-                word_scores=word_scores,
-                wording=worded_scores,
-                place=i,
-                nearest=_without(rows[i], near),
-                similar=_without(i, _similar(classifier, segments[i], QUESTION_DEPTH)),
-            )
-            for i, scores, word_scores, worded_scores, near in evidence
-        ),
+        pool.submit(classify.fit, segments, labels, vectors, held),
+        pool.submit(classify.fit, segments, labels, nowhere, held, WORDING_RIDGE, pairs),
+    )
+
+
+def _held_out(
+    training: _Training,
+    fitted: Sequence[tuple[TopicClassifier, LeftOut]],
+    segmenter: Segmenter,
+    words: bm25s.BM25,
+    grams: bm25s.BM25,
+) -> Iterator[HeldOut]:
+    """Yield the evidence about each held-out question."""
+    (classifier, left_out), (_, worded) = fitted
+    held_vectors = training.vectors[[training.rows[i] for i in training.held]]
+    nearest = _nearest(_flat(training.vectors), held_vectors, QUESTION_DEPTH)
+    scores = zip(left_out.scores, left_out.by_words, worded.scores, strict=True)
+    for i, own, near in zip(training.held, scores, nearest, strict=True):
+        segments, row = segmenter.question(training.texts[i]), training.rows[i]
+        yield HeldOut(
+            segments,
+            training.vectors[row],
+            training.labels[i],
+            *own,
+            sparse=_sparse(words, grams, segments),
+            place=i,
+            nearest=_without(row, near),
+            similar=_without(i, _similar(classifier, segments, QUESTION_DEPTH)),
+        )
+
+
+def _vocabulary(corpus: Corpus, texts: Sequence[str], segmenter: Segmenter) -> Vocabulary:
+    return Vocabulary.of(
+        [*texts, *(example.text for example in corpus.examples)],
+        [phrase for rule in corpus.urgent for phrase in rule.phrases],
+        [word for rule in corpus.urgent for word in rule.lookalikes]
+        + [phrase for reply in corpus.replies for phrase in reply.phrases],
+        corpus.lookalikes,
+        segmenter,
+        knows_questions=_learns(corpus),
     )
 
 
@@ -395,6 +441,26 @@ def _encode(
 
 def _key(text: str) -> str:
     return sha256(text.encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """Return the sha256 of this package's code: other code may build otherwise."""
+    digest = sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _sparse(words: bm25s.BM25, grams: bm25s.BM25, segments: Segments) -> Sparse:
+    terms, characters = segments.terms, segments.grams(LONGEST_GRAM)
+    by_words = bm25_scores(words, (*terms, *segments.synonyms))
+    by_grams = bm25_scores(grams, characters)
+    return Sparse(
+        bm25=_relative(by_words) * WORD_WEIGHT + _relative(by_grams) * (1 - WORD_WEIGHT),
+        word_share=_shares(words, terms),
+        gram_share=_shares(grams, characters),
+    )
 
 
 def _flat(vectors: Float) -> faiss.IndexFlatIP:
