@@ -4,6 +4,7 @@ The questions of the dev fold go to `/ask` and to the page, none twice in a turn
 endpoint of the same server that returns the JSON of one answer from memory; it is added here and
 nowhere else. The three take turns, so that a busy machine slows them alike. The clients are threads
 of one process on the same machine, and cost time too. Run `qa rebuild` first.
+"""
 
 import http.client
 import random
@@ -144,9 +145,7 @@ def memory(workers: int, n: int) -> None:
         for pid in children(master):
             held = dict(re.findall(r"^(\w+): +(\d+) kB", _rollup(pid), re.M))
             rss, pss, own = (int(held[name]) / 1024 for name in ("Rss", "Pss", "Private_Dirty"))
-            print(
-                f"worker of {workers}  RSS {rss:.0f} MB  PSS {pss:.0f} MB  written {own:.0f} MB"
-            )
+            print(f"worker of {workers}  RSS {rss:.0f} MB  PSS {pss:.0f} MB  written {own:.0f} MB")
 
 
 def _rollup(pid: int) -> str:
