@@ -24,6 +24,7 @@ from qa.segment import Segmenter
 from qa.settings import PREFIX, Settings
 
 OFFLINE = Path(__file__).parent / "offline"
+os.environ["HF_HUB_OFFLINE"] = "1"  # a model that is not here is looked for in no hub
 # Before any test: neither pytest nor a process that a test starts reaches another machine.
 runpy.run_path(str(OFFLINE / "sitecustomize.py"))
 os.environ["PYTHONPATH"] = os.pathsep.join(

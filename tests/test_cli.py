@@ -21,6 +21,7 @@ COMMANDS = [
     "check",
     "evaluate",
     "info",
+    "doctor",
     "report",
     "train",
 ]

@@ -181,7 +181,8 @@ def _send(address, method, headers, body):
             with urlopen(Request(address, body, headers, method=method), timeout=30) as reply:
                 return str(reply.headers)
         except HTTPError as error:
-            return str(error.headers) + error.read().decode()
+            is_page = error.headers.get_content_type() == "text/html"  # keeps what was typed
+            return str(error.headers) + ("" if is_page else error.read().decode())
     return ""  # a body over the limit: the server hung up
 
 

@@ -30,6 +30,9 @@ DEFAULTS = {
     "hosts": "",
     "proxies": 0,
     "feedback": "",
+    "log_format": "auto",
+    "log_level": "info",
+    "metrics": "local",
     "exit_url": "https://www.baidu.com/",
 }
 OTHERS = {
@@ -51,6 +54,9 @@ OTHERS = {
     "hosts": "example.org",
     "proxies": 1,
     "feedback": "off",
+    "log_format": "json",
+    "log_level": "debug",
+    "metrics": "all",
     "exit_url": "https://example.org/",
 }
 
