@@ -51,8 +51,8 @@ def test_kills_and_faults_lose_nothing_and_unsafe_writers_are_caught():
         found = rows[name]
         assert (found["loss"], found["damage"], found["unclear"], found["stuck"]) == (0, 0, 0, 0)
         # Where nothing has changed nothing is written, and no write can be cut in two.
-        assert found["kills"] >= (3 if name == "unchanged corpus" else 4)
-        assert found["faults"] >= 4
+        least = 3 if name == "unchanged corpus" else 4
+        assert min(found["kills"], found["faults"]) >= least
     assert all(rows[name]["loss"] > 0 for name in unsafe)
     assert done.returncode == 0
 
