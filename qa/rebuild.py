@@ -44,6 +44,7 @@ def rebuild(
     with index.locked(folder):
         before = _in_service(folder, segmenter, encoder)
         if before and _without_files(before) == index.manifest(guidance, segmenter, encoder):
+            index.tidy(folder)
             return replace(_report(before, set(before.keys)), unchanged=True)
         known = before.known_vectors() if before else {}
         with segmenter.remembering():

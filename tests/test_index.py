@@ -400,3 +400,20 @@ def test_workers_share_the_pages_of_the_classifiers(small_engine):
     weights = small_engine.index.classifier.weights
     assert not weights.flags.owndata
     assert not weights.flags.writeable
+
+
+def test_an_unchanged_rebuild_clears_up_after_one_that_was_killed(
+    corpus_folder, index_folder, segmenter, encoder
+):
+    (corpus_folder / "guidance/c1/more.txt").write_text("一段新的文字。", "utf-8")
+    rebuild(corpus_folder, index_folder, segmenter, encoder, silent)
+    pointer = index.current(index_folder)
+    (index_folder / BUILDS / ".unfinished-1").mkdir()
+    (index_folder / BUILDS / ("0" * 16)).mkdir()
+    (index_folder / f"{CURRENT}.new").write_text("{", "utf-8")
+    damage(index_folder / BUILDS / pointer.previous / "passages.jsonl")
+    report = rebuild(corpus_folder, index_folder, segmenter, encoder, silent)
+    assert report.unchanged
+    assert index.current(index_folder) == index.Pointer(pointer.current)
+    assert [path.name for path in (index_folder / BUILDS).iterdir()] == [pointer.current]
+    assert not (index_folder / f"{CURRENT}.new").exists()

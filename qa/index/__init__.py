@@ -5,7 +5,7 @@ The only importer of faiss and bm25s, and the only place that knows rows.
 
 from qa.index.build import Index, Manifest, Topic, build, manifest, searched_text
 from qa.index.folder import CURRENT, Pointer, current, locked, switched
-from qa.index.store import Serving, Verified, load, rollback, save, serving, verify
+from qa.index.store import Serving, Verified, load, rollback, save, serving, tidy, verify
 
 __all__ = [
     "CURRENT",
@@ -25,5 +25,6 @@ __all__ = [
     "searched_text",
     "serving",
     "switched",
+    "tidy",
     "verify",
 ]

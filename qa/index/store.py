@@ -78,8 +78,7 @@ def save(folder: Path, index: Index, segmenter: Segmenter, encoder: Encoder) -> 
     """
     beside = folder / BUILDS
     with written(folder):
-        for leftover in beside.glob(f"{_UNFINISHED}*"):
-            shutil.rmtree(leftover)
+        _sweep(folder)
         temporary = beside / f"{_UNFINISHED}{os.getpid()}"
         temporary.mkdir()
         try:
@@ -91,6 +90,24 @@ def save(folder: Path, index: Index, segmenter: Segmenter, encoder: Encoder) -> 
     with written(folder):
         _switch(folder, name)
     return loaded
+
+
+def tidy(folder: Path) -> None:
+    """Leave the folder as a rebuild does, after one that was killed; the caller holds the lock.
+
+    Raises:
+        IndexCorrupt, IndexMissing: there is no pointer to say what is left over.
+        IndexUnwritable: the disk fails or is read-only.
+    """
+    pointer = current(folder)
+    with written(folder):
+        if pointer.previous and not _is_whole(folder / BUILDS / pointer.previous):
+            pointer = Pointer(pointer.current)
+            point(folder, pointer)
+        _sweep(folder)
+        _prune(folder, pointer)
+        (folder / f"{CURRENT}.new").unlink(missing_ok=True)
+        sync(folder)
 
 
 def load(folder: Path, segmenter: Segmenter, encoder: Encoder) -> Index:
@@ -422,9 +439,21 @@ def _switch(folder: Path, name: str) -> None:
         served = candidates(folder)
     kept = (build for build in served if build != name and _is_whole(folder / BUILDS / build))
     previous = next(kept, None)
-    point(folder, Pointer(name, previous))
+    pointer = Pointer(name, previous)
+    point(folder, pointer)
+    _prune(folder, pointer)
+
+
+def _sweep(folder: Path) -> None:
+    """Delete builds that were never finished."""
+    for leftover in (folder / BUILDS).glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(leftover)
+
+
+def _prune(folder: Path, pointer: Pointer) -> None:
+    """Delete the builds that served before those that the pointer names."""
     for build in builds(folder):
-        if build not in (name, previous):
+        if build not in (pointer.current, pointer.previous):
             shutil.rmtree(folder / BUILDS / build, ignore_errors=True)
 
 
