@@ -443,7 +443,7 @@ def show(rows: Iterator[dict]) -> Iterator[dict]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--each", type=int, default=26, help="events, for each kind")
+    parser.add_argument("--each", type=int, default=32, help="events, for each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

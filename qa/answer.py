@@ -184,21 +184,18 @@ class Engine:
     def renewed(self, settings: Settings) -> Engine:
         """Open the build in service beside this one, with the same dictionary and encoder.
 
-        They are opened anew where the build was made with others. Where the build serves here
-        already, that is this engine.
+        They are opened anew where the build was made with others.
 
         Raises:
             ModelError, IndexProblem: as ``open`` does.
         """
-        found = serving(settings.index, self.segmenter, self.encoder)
+        try:
+            found = serving(settings.index, self.segmenter, self.encoder)
+        except IndexStale:
+            return Engine.open(settings)
         if isinstance(found.fault, IndexStale):
             return Engine.open(settings)
-        engine = Engine(found.index, self.segmenter, self.encoder, fault=found.fault)
-        return self if self._is_as_good_as(engine) else engine
-
-    def _is_as_good_as(self, other: Engine) -> bool:
-        same = self.index.manifest == other.index.manifest
-        return same and self.fault is None and other.fault is None
+        return Engine(found.index, self.segmenter, self.encoder, fault=found.fault)
 
     @cached_property
     def by_words(self) -> Engine:

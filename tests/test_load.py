@@ -65,20 +65,39 @@ def test_a_body_of_ten_megabytes_is_refused_before_it_is_read(where):
     assert json.loads(said.partition(b"\r\n\r\n")[2])["code"] == "body_too_large"
 
 
-def test_a_request_that_comes_byte_by_byte_is_dropped(monkeypatch):
+def test_a_request_that_comes_byte_by_byte_or_an_answer_nobody_reads_is_dropped():
     from qa.web import worker
 
     class Channel:
         will_close = False
 
-        def __init__(self, since):
+        is_closed = False
+
+        def __init__(self, since, is_stuck=False):
             self.since = since
+            self.is_stuck = is_stuck
+
+        def handle_close(self):
+            self.is_closed = True
 
     now = time.monotonic()
     seconds = (None, now, now - worker.REQUEST_SECONDS - 1)
-    idle, new, late = channels = [Channel(since) for since in seconds]
+    channels = [*map(Channel, seconds), Channel(None, is_stuck=True)]
     worker._drop_slow(dict(enumerate(channels)))
-    assert [one.will_close for one in (idle, new, late)] == [False, False, True]
+    assert [one.will_close for one in channels] == [False, False, True, False]
+    assert [one.is_closed for one in channels] == [False, False, False, True]
+
+
+def test_a_client_that_reads_nothing_is_stuck_after_a_while():
+    from qa.web import worker
+
+    channel = object.__new__(worker._Channel)
+    channel.total_outbufs_len, channel.last_activity = 1, time.time()
+    assert not channel.is_stuck
+    channel.last_activity -= worker.REQUEST_SECONDS + 1
+    assert channel.is_stuck
+    channel.total_outbufs_len = 0
+    assert not channel.is_stuck
 
 
 # Too many

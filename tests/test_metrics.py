@@ -147,7 +147,7 @@ def test_ready_but_with_what_to_look_at(small_engine, index_folder, monkeypatch)
     assert "qa rebuild" in response.json["warnings"][0]["detail"]
     assert "/secret" not in response.text
     english = client.get("/readyz", headers={"Accept-Language": "en"}).json["warnings"]
-    assert english[0]["detail"].startswith("The previous build serves")
+    assert english[0]["detail"].startswith("Something is wrong with the index")
 
 
 def test_ready_says_where_another_build_is_on_disk(serving, small_engine, index_folder):

@@ -65,6 +65,10 @@ def test_chunked_body_over_the_limit_is_refused(address):
         pytest.param(b"GET /ask?q=" + b"x" * 9000 + b" HTTP/1.1", "address_too_long", id="long"),
         pytest.param(b"GET /ask?q=zhang san HTTP/1.1", "bad_request", id="space-in-address"),
         pytest.param(b"\xff\xfe\x00", "bad_request", id="not-http"),
+        pytest.param(b"GET http://[::1/ HTTP/1.1", "bad_request", id="no-address"),
+        pytest.param(
+            b"POST /ask HTTP/1.1\r\nContent-Length: " + b"1" * 5000, "bad_request", id="no-length"
+        ),
     ],
 )
 def test_what_is_not_http_gets_a_problem(address, line, code):

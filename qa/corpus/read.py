@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -159,13 +160,15 @@ def read(folder: Path) -> Corpus:
     faults: list[Fault] = []
     documents: list[Document] = []
     files = list(_files(folder))
+    extra = {name: _own_or_shipped(folder, name) for name in _EXTRA}
+    # Before they are read: a file that is changed meanwhile gives the next build another digest.
+    digest = _sha256(folder, [*files, *extra.values()])
     for path in files:
         try:
             documents.append(_document(_text(path, folder), folder))
         except _Faulty as faulty:
             faults.append(faulty.fault)
     faults += _duplicates(documents)
-    extra = {name: _own_or_shipped(folder, name) for name in _EXTRA}
     chapters = _or_fault(_chapters, extra[CHAPTERS], faults)
     off_topic = _or_fault(_off_topic, extra[OFF_TOPIC_FILE], faults)
     contacts = _or_fault(_contacts, extra[CONTACTS], faults)
@@ -190,7 +193,7 @@ def read(folder: Path) -> Corpus:
         examples=examples,
         replies=replies,
         lookalikes=_by_character(lookalikes),
-        sha256=_sha256(folder, [*files, *extra.values()]),
+        sha256=digest,
     )
 
 
@@ -592,5 +595,6 @@ def _sha256(folder: Path, files: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
         name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
-        digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        with suppress(OSError):  # reading it says so
+            digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()

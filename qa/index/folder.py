@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -88,8 +88,11 @@ def builds(folder: Path) -> list[str]:
 
     Never what somebody else put beside them.
     """
+    found = []
     try:
-        found = [(entry.stat().st_mtime_ns, entry.name) for entry in os.scandir(folder / BUILDS)]
+        for entry in os.scandir(folder / BUILDS):
+            with suppress(FileNotFoundError):  # deleted since it was listed
+                found.append((entry.stat().st_mtime_ns, entry.name))
     except OSError:
         return []
     return [name for _, name in sorted(found, reverse=True) if _NAME.fullmatch(name)]

@@ -14,7 +14,7 @@ from qa.errors import NotFound, QAError
 from qa.index import Topic
 from qa.settings import Settings
 from qa.web import incoming, observe, present, problems, ready, reference
-from qa.web.guard import LOOPBACK
+from qa.web.guard import LOOPBACK, PROXY_HEADERS
 from qa.web.metrics import CONTENT_TYPE
 from qa.web.openapi import document
 from qa.web.service import Service
@@ -107,7 +107,8 @@ def add_api(app: Flask, service: Service) -> None:
 def _may_read_metrics(settings: Settings) -> bool:
     """Tell whether the asker may read what is counted, as the setting has it."""
     if settings.metrics == "local":  # not whoever comes through a proxy on this machine
-        return request.remote_addr in LOOPBACK and "X-Forwarded-For" not in request.headers
+        through = any(name in request.headers for name in PROXY_HEADERS)
+        return request.remote_addr in LOOPBACK and not through
     return settings.metrics == "all"
 
 

@@ -40,6 +40,8 @@ COUNTED |= {("POST", path) for path in ("/", "/ask", "/api/v1/ask", BATCH, "/fee
 IPV6_PREFIX = 64  # what a provider gives one customer
 STORAGE_SECONDS = 1  # what a question waits for a storage at most
 LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+# By any of these a proxy says that it asks for somebody else.
+PROXY_HEADERS = ("X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "Via", "X-Real-IP")
 
 PREFLIGHT_SECONDS = 600
 OPEN_PATHS = (r"/ask", r"/api/.*")  # what other sites' pages may call, where any may

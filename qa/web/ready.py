@@ -38,8 +38,8 @@ _WHY = {
     ),
 }
 _PREVIOUS = (
-    "现在用的是上一份索引：{why}",
-    "The previous build serves: {why}",
+    "索引有问题，现在用的是完好的一份：{why}",
+    "Something is wrong with the index; a build that is whole serves: {why}",
 )
 _OTHER = (
     "磁盘上的索引已经不是正在使用的这一份。稍后仍是这样，请重启服务。",

@@ -26,6 +26,8 @@ from qa.web import METRICS_FOLDER, guard
 from qa.web.worker import STOP_SECONDS, Worker
 
 BACKLOG = 2048
+METRICS_KINDS = ("counter", "histogram", "gauge_livesum")
+METRICS_BYTES = 1 << 20  # what prometheus_client begins with
 SILENT_SECONDS = 30  # after which gunicorn replaces a worker that does not say it is well
 ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (to say where it can be reached)
 
@@ -78,6 +80,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         """Return the application; called in each worker."""
         from qa.web.app import create_app
 
+        _reserve_metrics()
         return create_app(self._settings)
 
 
@@ -122,6 +125,22 @@ def _reason(error: OSError) -> tuple[str, str]:
         "这不是本机的地址。请用 --host 换一个地址。",
         "it is not an address of this machine. Choose another with --host.",
     )
+
+
+def _reserve_metrics() -> None:
+    """Make room for what this process counts, or count for itself alone.
+
+    prometheus_client maps files with holes: to write into one on a full disk ends the process.
+    """
+    folder = os.environ[METRICS_FOLDER]
+    try:
+        os.makedirs(folder, exist_ok=True)  # temporary files are cleaned up now and then
+        for kind in METRICS_KINDS:
+            with open(os.path.join(folder, f"{kind}_{os.getpid()}.db"), "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, METRICS_BYTES)
+    except OSError as error:
+        logger.warning("metrics of this process alone", extra={"detail": str(error)})
+        del os.environ[METRICS_FOLDER]
 
 
 def _worker_ended(_: Arbiter, worker: Worker) -> None:

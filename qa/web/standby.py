@@ -16,7 +16,8 @@ from qa.index import CURRENT
 from qa.logs import trace
 from qa.settings import Settings
 
-RETRY_SECONDS = 5.0
+RETRY_SECONDS = 5.0  # while nothing serves
+FAULT_SECONDS = 30.0  # while an older build serves: the disk may have been mended
 # A rebuild is seen after half of this on average, and a build opens in a fraction of a second.
 WATCH_SECONDS = 0.5
 
@@ -66,15 +67,17 @@ class Standby:
         """
         if self._engine is None and time.monotonic() >= self._next_try:
             self._open()
+        problem = self._problem  # read first: it is taken back after the engine is there
         if self._engine is None:
-            assert self._problem is not None
+            assert problem is not None
             # The same error is raised many times; each raise would make its traceback longer.
-            raise self._problem.with_traceback(None)
+            raise problem.with_traceback(None)
         return self._engine
 
     def refresh(self) -> None:
-        """Switch to the build in service, unless it was looked at already."""
-        if _stamp(self._settings.index) != self._opened:
+        """Switch to the build in service, unless it was looked at already and found well."""
+        again = self._problem is not None and time.monotonic() >= self._next_try
+        if again or _stamp(self._settings.index) != self._opened:
             self._open()
 
     def _open(self) -> None:
@@ -82,16 +85,17 @@ class Standby:
         if not self._opening.acquire(blocking=False):
             return
         try:
-            stamp, before = _stamp(self._settings.index), self._engine
-            engine, self._problem = self._try()
-            self._opened = stamp
+            before, self._opened = self._engine, _stamp(self._settings.index)
+            engine, problem = self._try()
             if engine and engine is not before:
                 self._engine = engine
                 logger.info("serving", extra={"build": engine.index.manifest.build})
-            if before and (self._problem or engine is not before):
-                self._reloaded(self._problem is None)
+            self._problem = problem
+            if before and (problem or engine is not before):
+                self._reloaded(problem is None)
         finally:
-            self._next_try = time.monotonic() + RETRY_SECONDS
+            wait = FAULT_SECONDS if self._engine else RETRY_SECONDS
+            self._next_try = time.monotonic() + wait
             self._opening.release()
 
     def _try(self) -> tuple[Engine | None, QAError | None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import sys
 import time
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from typing import Any
 from gunicorn.workers.base import Worker as BaseWorker
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import create_server
 from waitress.task import ErrorTask
 from waitress.utilities import (
@@ -39,6 +40,8 @@ MOST_CONNECTIONS = 1000
 REQUEST_SECONDS = 30  # in which the whole of a request has to arrive, and an idle client to speak
 STOP_SECONDS = 20
 POLL_SECONDS = 0.5
+NEW_SECONDS = 1.0
+OTHER_FILES = 200  # open beside connections: two builds, the database, logs
 SPARE_THREADS = 4  # for pages, checks of health and refusals, while all places are taken
 
 logger = logging.getLogger(__name__)
@@ -61,10 +64,12 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
             sockets=[listener.sock for listener in self.sockets],
             threads=places(self.cfg.threads) + SPARE_THREADS,
             backlog=self.cfg.backlog,
-            connection_limit=MOST_CONNECTIONS,
+            connection_limit=_most_connections(),
             channel_timeout=REQUEST_SECONDS,
             max_request_header_size=LONGEST_HEAD,
-            max_request_body_size=MOST_BODY_BYTES,
+            max_request_body_size=MOST_BODY_BYTES + 1,  # it refuses what reaches this
+            inbuf_overflow=MOST_BODY_BYTES + 1,  # what is asked is never written to a disk
+            outbuf_overflow=16 * MOST_BODY_BYTES,
             clear_untrusted_proxy_headers=False,  # QA_PROXIES says whom to believe
             log_socket_errors=False,
             ident="",
@@ -90,7 +95,10 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
     """Refuses an address that is too long; waitress limits only the head as a whole."""
 
     def parse_header(self, header_plus: bytes) -> None:
-        super().parse_header(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # an address or a length that is none, at which Python stops
+            raise ParsingError(str(error)) from error
         if header_plus.find(b"\r\n") > LONGEST_REQUEST_LINE:
             self.error = RequestHeaderFieldsTooLarge("request line")
             self.completed = True
@@ -125,16 +133,41 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     parser_class = _Parser
     error_task_class = _Refusal
     since: float | None = None  # by time.monotonic; None between requests
+    has_spoken = False
 
     def received(self, data: bytes) -> bool:
+        self.has_spoken = True
+        before = self.request
         took: bool = super().received(data)
-        self.since = (self.since or time.monotonic()) if self.request else None
+        if self.request is None:
+            self.since = None
+        elif self.request is not before:  # the next of a pipeline
+            self.since = time.monotonic()
         return took
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request is arriving, waiting, being answered or the answer being sent."""
-        return bool(self.request or self.requests or self.total_outbufs_len)
+        """Whether a request is arriving, waiting, being answered or the answer being sent.
+
+        One that has just been opened is about to send one.
+        """
+        is_new = not self.has_spoken and time.time() - self.creation_time < NEW_SECONDS
+        return bool(is_new or self.request or self.requests or self.total_outbufs_len)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the client has taken nothing of what it is sent for too long."""
+        return bool(self.total_outbufs_len) and time.time() - self.last_activity > REQUEST_SECONDS
+
+
+def _most_connections() -> int:
+    """Return how many connections there are file descriptors for, as many as may be had."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(1, min(MOST_CONNECTIONS, hard - OTHER_FILES))
 
 
 def _as_ours(error: object) -> QAError:
@@ -146,16 +179,23 @@ def _as_ours(error: object) -> QAError:
 
 
 def _drop_slow(channels: Mapping[int, _Channel]) -> None:
-    """Close connections whose request has been arriving for too long, drop by drop."""
+    """Close connections whose request arrives too slowly, or whose answer is not taken.
+
+    The latter hold a thread where they have asked for more than is kept for them.
+    """
     latest = time.monotonic() - REQUEST_SECONDS
-    for channel in channels.values():
+    for channel in list(channels.values()):
         if channel.since is not None and channel.since < latest:
             channel.will_close = True
+        if channel.is_stuck:
+            channel.handle_close()  # it will not become writable, which is when others are closed
 
 
 def _close_idle(channels: Mapping[int, _Channel]) -> bool:
     """Close connections on which nothing is under way; return whether others remain."""
-    busy = [channel.is_busy for channel in channels.values()]
-    for channel, is_busy in zip(channels.values(), busy, strict=True):
+    remain = False
+    for channel in list(channels.values()):
+        is_busy = channel.is_busy
         channel.will_close = channel.will_close or not is_busy
-    return any(busy)
+        remain = remain or is_busy
+    return remain
