@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 
@@ -400,6 +401,22 @@ def test_workers_share_the_pages_of_the_classifiers(small_engine):
     weights = small_engine.index.classifier.weights
     assert not weights.flags.owndata
     assert not weights.flags.writeable
+
+
+def test_a_rebuild_cuts_each_question_once_whichever_thread_needs_it(
+    corpus_folder, tmp_path, segmenter, encoder, monkeypatch
+):
+    cut, seen = Segmenter._cut, Counter()
+
+    def counted(self, text):
+        seen[text] += 1
+        return cut(self, text)
+
+    monkeypatch.setattr(Segmenter, "_cut", counted)
+    rebuild(corpus_folder, tmp_path / "index", segmenter, encoder, silent)
+    questions = [text for d in read(corpus_folder).documents for text in d.questions]
+    assert questions
+    assert {seen[text] for text in questions} == {1}
 
 
 def test_an_unchanged_rebuild_clears_up_after_one_that_was_killed(

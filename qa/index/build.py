@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import sha256
@@ -223,8 +224,9 @@ def build(
     with classify.workers() as pool:
         # The longest first, and the short ones beside it.
         fits = _fits(training, pool) if training else ()
-        danger = pool.submit(_danger_classifier, corpus, segmenter)
-        vocabulary = pool.submit(_vocabulary, corpus, texts, segmenter)
+        # In this thread's context, where the segmenter remembers what has been cut.
+        danger = pool.submit(copy_context().run, _danger_classifier, corpus, segmenter)
+        vocabulary = pool.submit(copy_context().run, _vocabulary, corpus, texts, segmenter)
     classifiers = [fit.result() for fit in fits]
     classifier, wording = (fitted for fitted, _ in classifiers) if training else (None, None)
     held_out: tuple[HeldOut, ...] = ()
