@@ -76,13 +76,13 @@ def serving(service: Service) -> Serving | None:
     return Serving(
         engine.index.manifest.build,
         switched(service.settings.index),
-        previous=(engine.fault or service.fault) is not None,
+        previous=service.fault is not None,
     )
 
 
 def _warnings(service: Service, engine: Engine, english: bool) -> list[Warned]:
     found = []
-    if fault := engine.fault or service.fault:
+    if fault := service.fault:
         detail = _PREVIOUS[english].format(why=why(fault, english))
         found.append(Warned(code="previous_build", detail=detail))
     elif _is_other(service, engine):

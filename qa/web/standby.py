@@ -46,7 +46,7 @@ class Standby:
         self._settings = settings
         self._engine = engine
         self._reloaded = reloaded
-        self._problem: QAError | None = None
+        self._problem: QAError | None = engine.fault if engine else None
         self._opened: object = None  # the pointer's stamp when a build was last opened, or tried
         self._next_try = 0.0
         self._opening = Lock()
